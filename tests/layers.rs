@@ -163,12 +163,13 @@ fn the_ground_floor_has_no_doors_and_no_clock() {
 const LINES_MAX: usize = 450;
 
 /// Files that are longer still, with a length beyond which they must not grow. A file that is split leaves this list.
-const LONGER: [(&str, usize); 5] = [
+const LONGER: [(&str, usize); 6] = [
     ("src/app/issue/digests.rs", 640),
     ("src/app/mod.rs", 480),
     ("src/storage/ledger/batches.rs", 465),
     ("src/storage/refusals.rs", 480),
     ("tests/promises/carrying_over.rs", 630),
+    ("tests/promises/plans/mod.rs", 460),
 ];
 
 #[test]

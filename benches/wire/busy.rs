@@ -10,7 +10,7 @@ use crate::smtp_sink::Script;
 use crate::smtp_sink::SmtpSink;
 use crate::stock::Database;
 use crate::stock::Stock;
-use crate::stock::place::Place;
+use crate::stock::test_db::TestDb;
 use crate::wanted::Wanted;
 
 const READERS: usize = 100_000;
@@ -31,20 +31,20 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for database in [Database::SqliteFull, Database::PostgresFull] {
         if wanted.databases.contains(&database) && stock.has(database) {
-            let place = stock.place(database, readers);
+            let test_db = stock.test_db(database, readers);
             tokio::runtime::Runtime::new()
                 .expect("a runtime")
-                .block_on(measure(&place, database, readers));
-            stock.clear(place);
+                .block_on(measure(&test_db, database, readers));
+            stock.clear(test_db);
         }
     }
     println!();
 }
 
-async fn measure(place: &Place, database: Database, readers: usize) {
-    place.bring_digest_of(1);
+async fn measure(test_db: &TestDb, database: Database, readers: usize) {
+    test_db.bring_digest_of(1);
     // Published over a relay that refuses connections: the digest waits for the service.
-    let refused = place
+    let refused = test_db
         .command(&["digest", "send"])
         .env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none")
         .output();
@@ -57,7 +57,7 @@ async fn measure(place: &Place, database: Database, readers: usize) {
         .and_then(|listener| listener.local_addr())
         .expect("a port")
         .port();
-    let mut serving = serve(place, &sink, port);
+    let mut serving = serve(test_db, &sink, port);
     while sink.mails() == 0 {
         assert!(serving.try_wait().expect("a state").is_none(), "it serves");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -96,8 +96,8 @@ async fn measure(place: &Place, database: Database, readers: usize) {
     );
 }
 
-fn serve(place: &Place, sink: &SmtpSink, port: u16) -> Child {
-    place
+fn serve(test_db: &TestDb, sink: &SmtpSink, port: u16) -> Child {
+    test_db
         .command(&["serve"])
         .env("VERDICTS_MAIL__TRANSPORT", sink.url())
         .env("VERDICTS_MAIL__CONNECTIONS", CONNECTIONS.to_string())

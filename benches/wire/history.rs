@@ -32,7 +32,7 @@ use verdicts::storage::subscribers::SignUp;
 use crate::median;
 use crate::stock::Database;
 use crate::stock::Stock;
-use crate::stock::place::Place;
+use crate::stock::test_db::TestDb;
 use crate::wanted::Wanted;
 use past::fill;
 use past::unpublish;
@@ -80,17 +80,17 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
         }
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let places = [1, digests].map(|whole| {
-            let place = stock.place(database, readers);
-            place.bring_digest_of(40_000);
-            place.publish();
+            let test_db = stock.test_db(database, readers);
+            test_db.bring_digest_of(40_000);
+            test_db.publish();
             let began = Instant::now();
-            runtime.block_on(fill(&place, digests, whole, readers));
+            runtime.block_on(fill(&test_db, digests, whole, readers));
             eprintln!(
                 "{}: {whole} digests of everybody filled in {:.1} s",
                 database.name(),
                 began.elapsed().as_secs_f64()
             );
-            place
+            test_db
         });
         if stock.program.is_some() {
             let [few, all] = publish(&runtime, &places, wanted.rounds);
@@ -101,7 +101,7 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
         } else {
             table(database, &measure(&runtime, &places, wanted.rounds));
         }
-        places.into_iter().for_each(|place| stock.clear(place));
+        places.into_iter().for_each(|test_db| stock.clear(test_db));
     }
     println!();
 }
@@ -144,7 +144,7 @@ fn table(database: Database, [few, all]: &[Figures; 2]) {
     println!();
 }
 
-fn measure(runtime: &tokio::runtime::Runtime, places: &[Place; 2], rounds: usize) -> [Figures; 2] {
+fn measure(runtime: &tokio::runtime::Runtime, places: &[TestDb; 2], rounds: usize) -> [Figures; 2] {
     let publish = publish(runtime, places, rounds);
     let sign_up = [0, 1].map(|at| {
         runtime.block_on(unpublish(&places[at]));
@@ -153,7 +153,7 @@ fn measure(runtime: &tokio::runtime::Runtime, places: &[Place; 2], rounds: usize
     let (bounce, export, emails) = runtime.block_on(of_readers(places));
     let mut shown = [Vec::new(), Vec::new()];
     for email in emails.iter().take(SHOWN) {
-        let show = |place: &Place| millis(|| drop(place.run(&["subscribers", "show", email])));
+        let show = |test_db: &TestDb| millis(|| drop(test_db.run(&["subscribers", "show", email])));
         (0..2).for_each(|at| shown[at].push(show(&places[at])));
     }
     let [few, all] = shown;
@@ -169,7 +169,7 @@ fn measure(runtime: &tokio::runtime::Runtime, places: &[Place; 2], rounds: usize
 }
 
 /// Publishing, by the program's log.
-fn publish(runtime: &tokio::runtime::Runtime, places: &[Place; 2], rounds: usize) -> [f64; 2] {
+fn publish(runtime: &tokio::runtime::Runtime, places: &[TestDb; 2], rounds: usize) -> [f64; 2] {
     let mut took = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         for at in [0, 1] {
@@ -181,8 +181,8 @@ fn publish(runtime: &tokio::runtime::Runtime, places: &[Place; 2], rounds: usize
 }
 
 /// Sign-ups one after the other from another process while the digest is published: the longest, and the 99th of a hundred.
-async fn sign_ups(place: &Place) -> (f64, f64) {
-    let storage = Storage::open(&place.url, None, 4, true, CALL_MAX)
+async fn sign_ups(test_db: &TestDb) -> (f64, f64) {
+    let storage = Storage::open(&test_db.url, None, 4, true, CALL_MAX)
         .await
         .expect("open");
     let no_quotas = MailQuotas {
@@ -190,7 +190,7 @@ async fn sign_ups(place: &Place) -> (f64, f64) {
         recipient: Vec::new(),
         unanswered: Vec::new(),
     };
-    let mut publishing = place.command(&["digest", "send"]);
+    let mut publishing = test_db.command(&["digest", "send"]);
     publishing
         .env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none")
         .stdout(Stdio::null())
@@ -236,12 +236,12 @@ async fn sign_ups(place: &Place) -> (f64, f64) {
 }
 
 /// A soft bounce, and the data export's reading, of readers whose past is whole; and who they are.
-async fn of_readers(places: &[Place; 2]) -> ([f64; 2], [(f64, f64); 2], Vec<String>) {
+async fn of_readers(places: &[TestDb; 2]) -> ([f64; 2], [(f64, f64); 2], Vec<String>) {
     let [mut bounces, mut exports, mut again] = [(); 3].map(|()| [Vec::new(), Vec::new()]);
     let mut storages = Vec::new();
-    for place in places {
+    for test_db in places {
         storages.push(
-            Storage::open(&place.url, None, 4, true, CALL_MAX)
+            Storage::open(&test_db.url, None, 4, true, CALL_MAX)
                 .await
                 .expect("open"),
         );
@@ -342,7 +342,7 @@ async fn export(storage: &Storage, id: i64, email: &str) -> f64 {
 }
 
 /// `GET /digests`, answered by a `serve` for each.
-fn archive(places: &[Place; 2]) -> [f64; 2] {
+fn archive(places: &[TestDb; 2]) -> [f64; 2] {
     let mut serving = places.each_ref().map(serve);
     let mut took = [Vec::new(), Vec::new()];
     for _ in 0..ARCHIVES {
@@ -362,12 +362,12 @@ fn archive(places: &[Place; 2]) -> [f64; 2] {
     took.map(median)
 }
 
-fn serve(place: &Place) -> (Child, u16) {
+fn serve(test_db: &TestDb) -> (Child, u16) {
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a port")
         .port();
-    let mut command = place.command(&["serve", "--role", "web"]);
+    let mut command = test_db.command(&["serve", "--role", "web"]);
     command
         .env("VERDICTS_SITE__LISTEN", format!("127.0.0.1:{port}"))
         .stdout(Stdio::null())

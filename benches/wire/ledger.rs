@@ -12,7 +12,7 @@ use verdicts::storage::ledger::updates::Start;
 
 use crate::stock::Database;
 use crate::stock::Stock;
-use crate::stock::place::Place;
+use crate::stock::test_db::TestDb;
 use crate::wanted::Wanted;
 
 /// Upper bound on one call to PostgreSQL; none of these comes near it.
@@ -35,27 +35,27 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for database in [Database::SqliteFull, Database::PostgresFull] {
         if wanted.databases.contains(&database) && stock.has(database) {
-            let place = stock.place(database, readers);
-            measure(&place, stock, database, readers);
-            stock.clear(place);
+            let test_db = stock.test_db(database, readers);
+            measure(&test_db, stock, database, readers);
+            stock.clear(test_db);
         }
     }
     println!();
 }
 
-fn measure(place: &Place, stock: &Stock, database: Database, readers: usize) {
-    place.bring_digest_of(1);
-    let before = stock.size(place);
-    let published = place.publish();
-    let after = stock.size(place);
+fn measure(test_db: &TestDb, stock: &Stock, database: Database, readers: usize) {
+    test_db.bring_digest_of(1);
+    let before = stock.size(test_db);
+    let published = test_db.publish();
+    let after = stock.size(test_db);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let (claimed, recorded) = runtime.block_on(work(place));
+    let (claimed, recorded) = runtime.block_on(work(test_db));
     let digests: serde_json::Value =
-        serde_json::from_str(&place.run(&["digest", "list", "--json"])).expect("JSON");
+        serde_json::from_str(&test_db.run(&["digest", "list", "--json"])).expect("JSON");
     let id = digests["digests"][0]["id"].as_str().expect("an id");
     let (shown, audited) = (
-        timed(place, &["digest", "show", id]),
-        timed(place, &["digest", "audit", id]),
+        timed(test_db, &["digest", "show", id]),
+        timed(test_db, &["digest", "audit", id]),
     );
     println!(
         "| {} | {:.0} | {:.2} s | {claimed:.0} | {recorded:.0} | {:.2} s | {:.2} s | {} | {} |",
@@ -70,8 +70,8 @@ fn measure(place: &Place, stock: &Stock, database: Database, readers: usize) {
 }
 
 /// Claims and records as the engine does; rows claimed a second, and mails recorded.
-async fn work(place: &Place) -> (f64, f64) {
-    let storage = Storage::open(&place.url, None, 8, true, CALL_MAX)
+async fn work(test_db: &TestDb) -> (f64, f64) {
+    let storage = Storage::open(&test_db.url, None, 8, true, CALL_MAX)
         .await
         .expect("open");
     let now = now();
@@ -128,9 +128,9 @@ async fn work(place: &Place) -> (f64, f64) {
     (claimed, recorded)
 }
 
-fn timed(place: &Place, arguments: &[&str]) -> Duration {
+fn timed(test_db: &TestDb, arguments: &[&str]) -> Duration {
     let began = Instant::now();
-    place.run(arguments);
+    test_db.run(arguments);
     began.elapsed()
 }
 

@@ -48,12 +48,12 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
         let (mut sent, mut source, mut bytes) = (Vec::new(), Vec::new(), 0);
         for _ in 0..wanted.rounds {
             let sink = Sink::start_in(NAMESPACE, FAR, PORT);
-            let place = stock
-                .place(Database::SqliteFull, readers)
+            let test_db = stock
+                .test_db(Database::SqliteFull, readers)
                 .with_relay(FAR, sink.port, 1);
-            bytes = place.bring_digest_of(wish);
-            sent.push(readers as f64 / place.send(readers).took.as_secs_f64());
-            stock.clear(place);
+            bytes = test_db.bring_digest_of(wish);
+            sent.push(readers as f64 / test_db.send(readers).took.as_secs_f64());
+            stock.clear(test_db);
             source.push(
                 readers as f64 / smtp_source(FAR, sink.port, 1, readers, bytes).as_secs_f64(),
             );

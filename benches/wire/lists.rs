@@ -24,12 +24,12 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
             .filter(|readers| wanted.readers.is_none_or(|most| *readers <= most))
         {
             let sink = Sink::start();
-            let place =
+            let test_db =
                 stock
-                    .place(database, readers)
+                    .test_db(database, readers)
                     .with_relay("127.0.0.1", sink.port, CONNECTIONS);
-            place.bring_digest_of(1);
-            let sending = place.send_for(readers, wanted.longest);
+            test_db.bring_digest_of(1);
+            let sending = test_db.send_for(readers, wanted.longest);
             println!(
                 "| {readers} | {} | {} | {:.0} | {:.1} MB |",
                 database.name(),
@@ -37,7 +37,7 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
                 sending.mails as f64 / sending.sending.as_secs_f64(),
                 sending.peak as f64 / 1024.0
             );
-            stock.clear(place);
+            stock.clear(test_db);
         }
     }
     println!();

@@ -6,7 +6,7 @@ use crate::peers::smtp_source;
 use crate::short::publish_cut_to;
 use crate::stock::Database;
 use crate::stock::Stock;
-use crate::stock::place::Sending;
+use crate::stock::test_db::Sending;
 use crate::wanted::Wanted;
 
 const READERS: usize = 100_000;
@@ -53,16 +53,16 @@ fn compare(
     for _ in 0..rounds {
         for (database, sent) in databases.iter().zip(&mut sent) {
             let sink = Sink::start();
-            let place =
+            let test_db =
                 stock
-                    .place(*database, readers)
+                    .test_db(*database, readers)
                     .with_relay("127.0.0.1", sink.port, connections);
-            bytes = place.bring_digest_of(wish);
+            bytes = test_db.bring_digest_of(wish);
             if wish + SPARE < bytes {
-                bytes = publish_cut_to(&place, wish);
+                bytes = publish_cut_to(&test_db, wish);
             }
-            sent.push(place.send(readers));
-            stock.clear(place);
+            sent.push(test_db.send(readers));
+            stock.clear(test_db);
         }
         let sink = Sink::start();
         source.push(

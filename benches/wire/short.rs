@@ -2,26 +2,26 @@
 
 use sqlx::Connection as _;
 
-use crate::stock::place::Place;
+use crate::stock::test_db::TestDb;
 
 /// Around the two bodies of a mail: three boundaries, and what each part says of itself.
 const AROUND: usize = 260;
 
 /// Publishes the digest over a relay that refuses connections, and cuts what is stored of it, behind the program's back, so that a mail
 /// has about so many bytes, its whole header included; answers how many that are.
-pub fn publish_cut_to(place: &Place, bytes: usize) -> usize {
-    let whole = std::fs::read_to_string(place.dir.path().join("digest.eml"))
+pub fn publish_cut_to(test_db: &TestDb, bytes: usize) -> usize {
+    let whole = std::fs::read_to_string(test_db.dir.path().join("digest.eml"))
         .expect("the mail that was looked at");
     let header = whole.find("\r\n\r\n").expect("a header") + 4;
-    place.publish();
+    test_db.publish();
     let body = bytes.saturating_sub(header + AROUND) / 2;
     let line = "It does one thing and leaves the rest to whoever comes next. Wait.\r\n";
     let text: String = line.chars().cycle().take(body).collect();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let sql = "update digests set html = $1, plain = $1 where state = 'sending'";
-        let changed = if place.url.starts_with("postgres") {
-            let mut connection = sqlx::PgConnection::connect(&place.url)
+        let changed = if test_db.url.starts_with("postgres") {
+            let mut connection = sqlx::PgConnection::connect(&test_db.url)
                 .await
                 .expect("a connection");
             sqlx::query(sql)
@@ -31,7 +31,7 @@ pub fn publish_cut_to(place: &Place, bytes: usize) -> usize {
                 .expect("cut")
                 .rows_affected()
         } else {
-            let mut connection = sqlx::SqliteConnection::connect(&place.url)
+            let mut connection = sqlx::SqliteConnection::connect(&test_db.url)
                 .await
                 .expect("a connection");
             sqlx::query(sql)

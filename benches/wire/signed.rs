@@ -6,7 +6,7 @@ use crate::median;
 use crate::peers::Sink;
 use crate::stock::Database;
 use crate::stock::Stock;
-use crate::stock::place::Place;
+use crate::stock::test_db::TestDb;
 use crate::wanted::Wanted;
 
 const READERS: usize = 20_000;
@@ -20,21 +20,21 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
         rsa.push(openssl_rsa2048());
         for (with_keys, figures) in [(false, &mut plain), (true, &mut signed)] {
             let sink = Sink::start();
-            let mut place = stock.place(Database::SqliteFull, readers).with_relay(
+            let mut test_db = stock.test_db(Database::SqliteFull, readers).with_relay(
                 "127.0.0.1",
                 sink.port,
                 CONNECTIONS,
             );
-            bytes = place.bring_digest_of(40_000);
+            bytes = test_db.bring_digest_of(40_000);
             if with_keys {
-                place = with_two_keys(place);
+                test_db = with_two_keys(test_db);
             }
-            let sending = place.send(readers);
+            let sending = test_db.send(readers);
             figures.push(sending.cpu.as_secs_f64() * 1e6 / readers as f64);
             if with_keys {
                 rates.push(readers as f64 / sending.took.as_secs_f64());
             }
-            stock.clear(place);
+            stock.clear(test_db);
         }
     }
     let (signed, plain, rsa) = (median(signed), median(plain), median(rsa));
@@ -57,7 +57,7 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
 }
 
 /// Two keys made by the program, for the domain of the sender.
-fn with_two_keys(place: Place) -> Place {
+fn with_two_keys(test_db: TestDb) -> TestDb {
     let keys: Vec<String> = ["rsa", "ed25519"]
         .iter()
         .map(|kind| {
@@ -73,15 +73,15 @@ fn with_two_keys(place: Place) -> Place {
                 &out,
             ];
             arguments.extend((*kind == "ed25519").then_some("--ed25519"));
-            place.run(&arguments);
-            let file = place.dir.path().join(format!("{kind}.pem"));
+            test_db.run(&arguments);
+            let file = test_db.dir.path().join(format!("{kind}.pem"));
             format!(
                 "{{ domain = \"example.org\", selector = \"{kind}\", key_file = \"{}\" }}",
                 file.display()
             )
         })
         .collect();
-    place.with("VERDICTS_MAIL__DKIM", &format!("[{}]", keys.join(", ")))
+    test_db.with("VERDICTS_MAIL__DKIM", &format!("[{}]", keys.join(", ")))
 }
 
 /// Microseconds of processor time for one signature.

@@ -1,6 +1,6 @@
 //! Databases full of readers, made once and copied for each run, and the program on one of them.
 
-pub mod place;
+pub mod test_db;
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -11,8 +11,8 @@ use std::time::Instant;
 use crate::postgres;
 use crate::postgres::Cluster;
 use crate::wanted::Wanted;
-use place::Place;
-use place::SETTINGS;
+use test_db::SETTINGS;
+use test_db::TestDb;
 
 /// Comparisons in a digest (`picker.max_items`).
 const MOST: usize = 5;
@@ -110,28 +110,28 @@ impl Stock {
     }
 
     /// A database with so many readers, and no catalogue.
-    pub fn place(&mut self, database: Database, readers: usize) -> Place {
+    pub fn test_db(&mut self, database: Database, readers: usize) -> TestDb {
         let key = (database.is_postgres(), readers);
         if !self.templates.contains_key(&key) {
             let template = self.prepare(database, readers);
             self.templates.insert(key, template);
         }
-        let place = self.copy(database, &self.templates[&key]);
+        let test_db = self.copy(database, &self.templates[&key]);
         // So that the copying does not go on beneath what is measured.
         let _ = Command::new("sync").status();
-        place
+        test_db
     }
 
     fn prepare(&self, database: Database, readers: usize) -> Template {
-        let place = self.empty(database);
-        place.run(&["migrate"]);
-        let csv = place.dir.path().join("readers.csv");
+        let test_db = self.empty(database);
+        test_db.run(&["migrate"]);
+        let csv = test_db.dir.path().join("readers.csv");
         let mut file = std::io::BufWriter::new(std::fs::File::create(&csv).expect("a file"));
         writeln!(file, "email").expect("written");
         (0..readers).for_each(|n| writeln!(file, "reader{n}@example.org").expect("written"));
         file.flush().expect("written");
         let began = Instant::now();
-        place.run(&[
+        test_db.run(&[
             "subscribers",
             "import",
             "readers.csv",
@@ -152,23 +152,23 @@ impl Stock {
         if let Some(cluster) = self.cluster.as_ref().filter(|_| database.is_postgres()) {
             cluster.query("checkpoint");
         }
-        let url = place.url.clone();
+        let url = test_db.url.clone();
         Template {
-            file: place.dir.keep().join("verdicts.db"),
+            file: test_db.dir.keep().join("verdicts.db"),
             url,
         }
     }
 
-    fn empty(&self, database: Database) -> Place {
+    fn empty(&self, database: Database) -> TestDb {
         let dir = tempfile::tempdir_in(self.folder.path()).expect("a folder");
         let url = match &self.cluster {
             Some(cluster) if database.is_postgres() => cluster.fresh_database(),
             _ => format!("sqlite:{}/verdicts.db", dir.path().display()),
         };
-        Place::new(dir, url, database, self.program.clone())
+        TestDb::new(dir, url, database, self.program.clone())
     }
 
-    fn copy(&self, database: Database, template: &Template) -> Place {
+    fn copy(&self, database: Database, template: &Template) -> TestDb {
         let dir = tempfile::tempdir_in(self.folder.path()).expect("a folder");
         let url = match &self.cluster {
             Some(cluster) if database.is_postgres() => cluster.copy_of(&template.url),
@@ -183,34 +183,34 @@ impl Stock {
                 format!("sqlite:{}/verdicts.db", dir.path().display())
             }
         };
-        Place::new(dir, url, database, self.program.clone())
+        TestDb::new(dir, url, database, self.program.clone())
     }
 
     /// Bytes that a database takes on the disk.
-    pub fn size(&self, place: &Place) -> u64 {
+    pub fn size(&self, test_db: &TestDb) -> u64 {
         match &self.cluster {
-            Some(cluster) if place.url.starts_with("postgres") => {
-                let name = place.url.rsplit('/').next().unwrap_or_default();
+            Some(cluster) if test_db.url.starts_with("postgres") => {
+                let name = test_db.url.rsplit('/').next().unwrap_or_default();
                 cluster
                     .query(&format!("select pg_database_size('{name}')"))
                     .trim()
                     .parse()
                     .expect("a number")
             }
-            _ => std::fs::metadata(place.dir.path().join("verdicts.db"))
+            _ => std::fs::metadata(test_db.dir.path().join("verdicts.db"))
                 .expect("a file")
                 .len(),
         }
     }
 
     /// Takes a database away.
-    pub fn clear(&self, place: Place) {
+    pub fn clear(&self, test_db: TestDb) {
         if let Some(cluster) = self
             .cluster
             .as_ref()
-            .filter(|_| place.url.starts_with("postgres"))
+            .filter(|_| test_db.url.starts_with("postgres"))
         {
-            cluster.drop_database(&place.url);
+            cluster.drop_database(&test_db.url);
         }
     }
 }

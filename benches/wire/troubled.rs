@@ -17,7 +17,7 @@ use crate::smtp_sink::Script;
 use crate::smtp_sink::SmtpSink;
 use crate::stock::Database;
 use crate::stock::Stock;
-use crate::stock::place::Place;
+use crate::stock::test_db::TestDb;
 use crate::wanted::Wanted;
 
 const READERS: usize = 4_000;
@@ -157,12 +157,12 @@ async fn sent(
         sinks.push(SmtpSink::start(script).await);
     }
     let urls: Vec<String> = sinks.iter().map(SmtpSink::url).collect();
-    let place: Place = stock
-        .place(database, readers)
+    let test_db: TestDb = stock
+        .test_db(database, readers)
         .with_relays(&urls, connections);
-    place.bring_digest_of(0);
-    let log = place.dir.path().join("send.err");
-    let mut command = place.command(&["digest", "send"]);
+    test_db.bring_digest_of(0);
+    let log = test_db.dir.path().join("send.err");
+    let mut command = test_db.command(&["digest", "send"]);
     command
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(&log).expect("a file"));
@@ -201,6 +201,6 @@ async fn sent(
         .status();
     tokio::task::block_in_place(|| sending.0.wait()).expect("ended");
     drop(sending);
-    stock.clear(place);
+    stock.clear(test_db);
     rates
 }

@@ -168,7 +168,7 @@ pub struct DeliveryKey {
     pub subscriber: i64,
 }
 
-/// A chunk's name: a stretch of a mailing's deliveries, in the order of their readers' numbers, that is claimed as one.
+/// A batch's name: a range of a mailing's deliveries, in the order of their readers' numbers, that is claimed as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchKey {
     /// As in [`DeliveryKey`].

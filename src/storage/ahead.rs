@@ -4,8 +4,8 @@ use super::Storage;
 use super::StorageError;
 use crate::domain::Timestamp;
 
-/// Chunks of one look; what is left is found by the next.
-const CHUNKS: i64 = 1_000;
+/// Batches of one look; what is left is found by the next.
+const BATCHES: i64 = 1_000;
 
 impl Storage {
     /// Makes due now what waits beyond `limit`. Answers how many deliveries.
@@ -20,14 +20,14 @@ impl Storage {
             reader,
             "select mailing_id, first_id, last_id from delivery_batches where class = 'transactional' and sender_id is null and due_at > $1 limit $2",
             limit,
-            CHUNKS
+            BATCHES
         )?;
         let of_digests: Vec<(i64, i64, i64)> = all!(
             reader,
             "select c.mailing_id, c.first_id, c.last_id from digests g cross join delivery_batches c
              where c.mailing_id = g.id and g.state in ('sending', 'paused') and c.sender_id is null and c.due_at > $1 limit $2",
             limit,
-            CHUNKS
+            BATCHES
         )?;
         drop(reader);
         chunks.extend(of_digests);

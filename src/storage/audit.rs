@@ -127,7 +127,7 @@ impl Storage {
         must(
             unqueued == 0,
             format!(
-                "{unqueued} deliveries are open and nobody would look at them: they are in no chunk"
+                "{unqueued} deliveries are open and nobody would look at them: they are in no batch"
             ),
         );
         must(
@@ -180,7 +180,7 @@ async fn sums(
         ),
         digest
     )?;
-    // A free chunk counts what is out among what is queued.
+    // A free batch counts what is out among what is queued.
     let kept = StateCounts {
         queued: sums.kept_open - sums.rows.sending,
         sending: sums.rows.sending,

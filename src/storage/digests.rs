@@ -256,7 +256,7 @@ impl Storage {
         )?;
         let mut finished = Vec::new();
         for (id, recipients) in rows {
-            // Without a chunk nothing should be open. The counts say so too; where they do not, the ledger is read: it says who has
+            // Without a batch nothing should be open. The counts say so too; where they do not, the ledger is read: it says who has
             // their mail.
             let is_counted = counts_of(&mut reader, id).await?.ended() == recipients;
             let mut tx = self.begin().await?;

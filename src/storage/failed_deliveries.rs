@@ -21,7 +21,7 @@ pub struct FailedDelivery {
     pub reply: Option<String>,
 }
 
-type Row = (i64, Option<String>, i64, Option<i64>, Option<String>);
+type FailedDeliveryRow = (i64, Option<String>, i64, Option<i64>, Option<String>);
 
 impl Storage {
     /// The next `count` of them behind the subscriber numbered `after`.
@@ -32,7 +32,7 @@ impl Storage {
         count: i64,
     ) -> Result<Vec<FailedDelivery>, StorageError> {
         let mut reader = self.read().await?.for_report().await?;
-        let rows: Vec<Row> = all!(
+        let rows: Vec<FailedDeliveryRow> = all!(
             reader,
             "select d.subscriber_id, (select s.email from subscribers s where s.id = d.subscriber_id), d.attempts, d.finished_at, d.reply
              from deliveries d where d.mailing_id = $1 and d.subscriber_id > $2 and d.state = 'failed' order by d.subscriber_id limit $3",
@@ -40,13 +40,14 @@ impl Storage {
             after,
             count
         )?;
-        let failed = |(subscriber, email, attempts, finished_at, reply): Row| FailedDelivery {
-            subscriber,
-            email,
-            attempts,
-            finished_at: finished_at.map(from_millis),
-            reply,
-        };
+        let failed =
+            |(subscriber, email, attempts, finished_at, reply): FailedDeliveryRow| FailedDelivery {
+                subscriber,
+                email,
+                attempts,
+                finished_at: finished_at.map(from_millis),
+                reply,
+            };
         Ok(rows.into_iter().map(failed).collect())
     }
 }

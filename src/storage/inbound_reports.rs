@@ -27,9 +27,9 @@ pub struct RawReport {
     pub is_cut: bool,
 }
 
-type Row = (String, i64, String, i64);
+type ReportRow = (String, i64, String, i64);
 
-fn report((fingerprint, at, text, is_cut): Row) -> RawReport {
+fn report((fingerprint, at, text, is_cut): ReportRow) -> RawReport {
     RawReport {
         fingerprint,
         at: from_millis(at),
@@ -42,7 +42,7 @@ impl Storage {
     /// The reports that are kept of a subscriber, oldest first.
     pub async fn raw_reports(&self, subscriber: i64) -> Result<Vec<RawReport>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<Row> = all!(
+        let rows: Vec<ReportRow> = all!(
             reader,
             "select fingerprint, received_at, raw, is_cut from inbound_reports where subscriber_id = $1 order by received_at limit $2",
             subscriber,
@@ -58,7 +58,7 @@ impl Storage {
         fingerprint: &str,
     ) -> Result<Option<RawReport>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<Row> = optional!(
+        let row: Option<ReportRow> = optional!(
             reader,
             "select fingerprint, received_at, raw, is_cut from inbound_reports where fingerprint = $1 and subscriber_id = $2",
             fingerprint,

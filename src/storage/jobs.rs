@@ -12,7 +12,7 @@ use crate::domain::job::JobState;
 
 /// A job.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct BackgroundJob {
     /// Number of its row.
     pub id: i64,
     /// Kind.
@@ -36,7 +36,7 @@ pub struct Job {
 }
 
 #[derive(sqlx::FromRow)]
-struct JobRow {
+struct BackgroundJobRow {
     id: i64,
     kind: String,
     state: String,
@@ -49,9 +49,9 @@ struct JobRow {
     finished_at: Option<i64>,
 }
 
-impl JobRow {
-    fn job(self) -> Result<Job, StorageError> {
-        Ok(Job {
+impl BackgroundJobRow {
+    fn job(self) -> Result<BackgroundJob, StorageError> {
+        Ok(BackgroundJob {
             id: self.id,
             kind: stored(self.kind.parse())?,
             state: stored(self.state.parse())?,
@@ -193,26 +193,26 @@ impl Storage {
     }
 
     /// A job.
-    pub async fn job(&self, id: i64) -> Result<Option<Job>, StorageError> {
+    pub async fn job(&self, id: i64) -> Result<Option<BackgroundJob>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<JobRow> = optional!(
+        let row: Option<BackgroundJobRow> = optional!(
             reader,
             "select id, kind, state, made_by, input, done, total, result, created_at, finished_at from jobs where id = $1",
             id
         )?;
-        row.map(JobRow::job).transpose()
+        row.map(BackgroundJobRow::job).transpose()
     }
 
     /// The newest jobs.
-    pub async fn jobs(&self, count: i64) -> Result<Vec<Job>, StorageError> {
+    pub async fn jobs(&self, count: i64) -> Result<Vec<BackgroundJob>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<JobRow> = all!(
+        let rows: Vec<BackgroundJobRow> = all!(
             reader,
             "select id, kind, state, made_by, input, done, total, result, created_at, finished_at from jobs
              where created_at >= $2 order by created_at desc limit $1",
             count,
             0
         )?;
-        rows.into_iter().map(JobRow::job).collect()
+        rows.into_iter().map(BackgroundJobRow::job).collect()
     }
 }

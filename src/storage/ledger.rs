@@ -1,6 +1,6 @@
 //! The ledger of deliveries: what waits, how all stand, and why some did not go out.
 //!
-//! A sender holds a row in `senders` and renews it. It claims [`chunks`](crate::storage::ledger::batches) of deliveries, which stay `queued`, and before
+//! A sender holds a row in `senders` and renews it. It claims [`batches`](crate::storage::ledger::batches) of deliveries, which stay `queued`, and before
 //! each message goes out [`Storage::step`] commits, in one transaction for all connections, the results so far and the marks
 //! `sending` of what goes out next. So at any instant the rows in `sending` are exactly those handed to a connection: killed then,
 //! they are the ones in doubt, at most one for each connection.
@@ -35,13 +35,13 @@ use crate::storage::ledger::batches::DeliveryBatch;
 use crate::storage::ledger::counts::Skips;
 use crate::storage::ledger::counts::note_skips;
 
-/// A delivery in a chunk that this process has claimed.
+/// A delivery in a batch that this process has claimed.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Which.
     pub key: DeliveryKey,
-    /// In which chunk it was claimed.
-    pub chunk: BatchKey,
+    /// In which batch it was claimed.
+    pub batch: BatchKey,
     /// What.
     pub kind: DeliveryKind,
     /// Attempts before this one.
@@ -205,8 +205,8 @@ pub(super) async fn skip(
 /// A delivery that must not go out, and why.
 type Skipped = (DeliveryKey, DeliveryKind, SkipReason);
 
-/// Reads what is due in a chunk, retries first, and what of it must not go out any more. Both sides of the join are bounded by the
-/// chunk, so that no plan
+/// Reads what is due in a batch, retries first, and what of it must not go out any more. Both sides of the join are bounded by the
+/// batch, so that no plan
 /// can walk through all subscribers.
 pub(super) async fn jobs_of(
     reader: &mut ReadConnection,
@@ -252,7 +252,7 @@ fn job_from(row: JobRow, kind: DeliveryKind, chunk: BatchKey) -> Job {
             mailing: row.mailing_id,
             subscriber: row.subscriber_id,
         },
-        chunk,
+        batch: chunk,
         kind,
         attempts: row.attempts as u32,
         queued_at: from_millis(row.queued_at),

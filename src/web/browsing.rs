@@ -42,7 +42,7 @@ pub(super) fn routes() -> Router<Web> {
 
 /// Part of a list: of one category, after an entry.
 #[derive(Debug, Deserialize)]
-struct ListQuery {
+struct BrowsingQuery {
     #[serde(default)]
     category: String,
     #[serde(default)]
@@ -57,7 +57,7 @@ struct ListScope {
 }
 
 impl ListScope {
-    async fn of(web: &Web, part: &ListQuery) -> Result<Self, Problem> {
+    async fn of(web: &Web, part: &BrowsingQuery) -> Result<Self, Problem> {
         let categories = web.app.storage.categories(web.app.now()).await?;
         let category = match part.category.as_str() {
             "" => None,
@@ -90,7 +90,7 @@ impl ListScope {
     }
 }
 
-async fn comparisons(State(web): State<Web>, Query(part): Query<ListQuery>) -> Page {
+async fn comparisons(State(web): State<Web>, Query(part): Query<BrowsingQuery>) -> Page {
     let wanted = ListScope::of(&web, &part).await?;
     // One more than are shown says whether there is another page.
     let count = COMPARISONS as i64 + 1;
@@ -112,7 +112,7 @@ async fn comparisons(State(web): State<Web>, Query(part): Query<ListQuery>) -> P
     Ok(Html(page::comparisons(&web.app.site, &found, shown)?))
 }
 
-async fn tools(State(web): State<Web>, Query(part): Query<ListQuery>) -> Page {
+async fn tools(State(web): State<Web>, Query(part): Query<BrowsingQuery>) -> Page {
     let wanted = ListScope::of(&web, &part).await?;
     let count = TOOLS as i64 + 1;
     let mut found = web

@@ -27,7 +27,7 @@ use super::cookies;
 use super::cookies::Holder;
 use super::cookies::OwnPage;
 use super::guard::MayChoose;
-use super::guard::Segment;
+use super::guard::PathSegment;
 use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
@@ -98,7 +98,7 @@ struct ForgetFields {
 }
 
 /// A refused button's answer stays in the address bar, and is asked for again by a reload.
-async fn to_tool(Segment(slug): Segment) -> Result<Redirect, Problem> {
+async fn to_tool(PathSegment(slug): PathSegment) -> Result<Redirect, Problem> {
     let slug: Slug = slug.parse().map_err(|_| Problem::not_found())?;
     Ok(Redirect::to(&format!("/tools/{slug}")))
 }
@@ -135,7 +135,7 @@ async fn vote_on_page(
     _: OwnPage,
     MayChoose(client): MayChoose,
     holder: Holder,
-    Segment(slug): Segment,
+    PathSegment(slug): PathSegment,
     headers: HeaderMap,
     FormFields(fields): FormFields<VoteFields>,
 ) -> Result<Response, Problem> {
@@ -192,7 +192,7 @@ async fn save_on_page(
     _: OwnPage,
     _: MayChoose,
     holder: Holder,
-    Segment(slug): Segment,
+    PathSegment(slug): PathSegment,
     headers: HeaderMap,
     FormFields(fields): FormFields<SaveFields>,
 ) -> Result<Response, Problem> {
@@ -360,7 +360,7 @@ fn over(web: &Web) -> Result<(StatusCode, Html<String>), Problem> {
 }
 
 /// Returns what the reader whose link it is saved.
-async fn saved(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn saved(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     let saved = web.app.saved_tools(reader).await?;
     Ok(Html(page::saved_tools(&web.app.site, &saved, &token)?))
@@ -369,7 +369,7 @@ async fn saved(State(web): State<Web>, Segment(token): Segment) -> Page {
 /// Takes one of them out.
 async fn forget(
     State(web): State<Web>,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
     FormFields(fields): FormFields<ForgetFields>,
 ) -> Result<Redirect, Problem> {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;

@@ -69,9 +69,9 @@ impl Allowance {
 }
 
 /// The part of the path that a route leaves open, as text.
-pub struct Segment(pub String);
+pub struct PathSegment(pub String);
 
-impl FromRequestParts<Web> for Segment {
+impl FromRequestParts<Web> for PathSegment {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {

@@ -23,7 +23,7 @@ use super::answer::wants_json;
 use super::embedding;
 use super::embedding::FormOrigin;
 use super::guard::MayAsk;
-use super::guard::Segment;
+use super::guard::PathSegment;
 use super::pages::front_with;
 use crate::app::subscribing::sign_up::ConfirmLink;
 use crate::app::subscribing::sign_up::Origin;
@@ -238,7 +238,7 @@ async fn check_inbox(State(web): State<Web>) -> Page {
 /// Shows the button and changes nothing: scanners follow links.
 async fn show_confirmation(
     State(web): State<Web>,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
 ) -> Result<Response, Problem> {
     answer(
         &web,
@@ -247,7 +247,10 @@ async fn show_confirmation(
     )
 }
 
-async fn confirm(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
+async fn confirm(
+    State(web): State<Web>,
+    PathSegment(token): PathSegment,
+) -> Result<Response, Problem> {
     answer(
         &web,
         web.app.confirm(&token).await?,

@@ -13,7 +13,7 @@ use super::answer::Page;
 use super::answer::Problem;
 use super::choices::FormFields;
 use super::guard::MayChoose;
-use super::guard::Segment;
+use super::guard::PathSegment;
 use crate::domain::reader::UnsubscribeReason;
 use crate::render::page;
 
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Router<Web> {
 }
 
 /// Shows the button and changes nothing: scanners follow links.
-async fn show_unsubscribe(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn show_unsubscribe(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     let subscriber = web.app.subscriber_of_unsubscribe_link(&token);
     let subscriber = subscriber.ok_or_else(Problem::bad_link)?;
     // Both links stand in the same digest, so this one tells nothing that its bearer does not have.
@@ -34,7 +34,7 @@ async fn show_unsubscribe(State(web): State<Web>, Segment(token): Segment) -> Pa
 
 /// Unsubscribes. The same for a person's button and for a mail program's (RFC 8058): whatever the body says, in whatever
 /// encoding, the token alone decides, so the body is not even read. No cookie, no redirect.
-async fn leave(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn leave(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     if !web.app.unsubscribe(&token).await? {
         return Err(Problem::bad_link());
     }
@@ -50,7 +50,7 @@ struct ReasonForm {
 async fn reason(
     State(web): State<Web>,
     _: MayChoose,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
     FormFields(answer): FormFields<ReasonForm>,
 ) -> Page {
     if web.app.subscriber_of_unsubscribe_link(&token).is_none() {
@@ -69,7 +69,10 @@ async fn reason(
 }
 
 /// The address of the answer stays in the address bar, and is asked for again by a reload or a bookmark.
-async fn to_link(State(web): State<Web>, Segment(token): Segment) -> Result<Redirect, Problem> {
+async fn to_link(
+    State(web): State<Web>,
+    PathSegment(token): PathSegment,
+) -> Result<Redirect, Problem> {
     let subscriber = web.app.subscriber_of_unsubscribe_link(&token);
     subscriber.ok_or_else(Problem::bad_link)?;
     Ok(Redirect::to(&format!("/unsubscribe/{token}")))

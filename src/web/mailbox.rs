@@ -12,7 +12,7 @@ use super::Web;
 use super::answer::Page;
 use super::answer::Problem;
 use super::guard::LocalMailbox;
-use super::guard::Segment;
+use super::guard::PathSegment;
 use crate::mail::Stored;
 use crate::render::page;
 use crate::render::page::CapturedRow;
@@ -47,7 +47,7 @@ async fn list(State(web): State<Web>, _: LocalMailbox) -> Page {
     Ok(Html(page::mailbox(&web.app.site, &rows)?))
 }
 
-async fn one(State(web): State<Web>, _: LocalMailbox, Segment(name): Segment) -> Page {
+async fn one(State(web): State<Web>, _: LocalMailbox, PathSegment(name): PathSegment) -> Page {
     let mail = find(&web, &name).await?;
     let view = MailView {
         row: row(&mail),
@@ -62,7 +62,7 @@ async fn one(State(web): State<Web>, _: LocalMailbox, Segment(name): Segment) ->
 async fn html(
     State(web): State<Web>,
     _: LocalMailbox,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
 ) -> Result<impl IntoResponse, Problem> {
     let html = find(&web, &name)
         .await?

@@ -13,7 +13,7 @@ use super::answer::Page;
 use super::answer::Problem;
 use super::choices::visit;
 use super::cookies::Holder;
-use super::guard::Segment;
+use super::guard::PathSegment;
 use super::problem_types;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
@@ -67,7 +67,11 @@ pub(super) async fn front_with(web: &Web, form: &SignUpForm<'_>) -> Page {
     Ok(Html(page::front(&web.app.site, &latest, form)?))
 }
 
-async fn comparison(State(web): State<Web>, holder: Holder, Segment(slug): Segment) -> Page {
+async fn comparison(
+    State(web): State<Web>,
+    holder: Holder,
+    PathSegment(slug): PathSegment,
+) -> Page {
     let Ok(slug) = slug.parse() else {
         return Err(Problem::not_found());
     };
@@ -81,7 +85,7 @@ async fn comparison(State(web): State<Web>, holder: Holder, Segment(slug): Segme
     Ok(Html(web.app.comparison_page(&matchup, &related, &visit)?))
 }
 
-async fn tool(State(web): State<Web>, holder: Holder, Segment(slug): Segment) -> Page {
+async fn tool(State(web): State<Web>, holder: Holder, PathSegment(slug): PathSegment) -> Page {
     let Ok(slug): Result<Slug, _> = slug.parse() else {
         return Err(Problem::not_found());
     };
@@ -136,7 +140,7 @@ async fn digests(State(web): State<Web>, RawQuery(query): RawQuery) -> Page {
     Ok(Html(page::digests(&web.app.site, &entries, older)?))
 }
 
-async fn digest(State(web): State<Web>, Segment(slot): Segment) -> Page {
+async fn digest(State(web): State<Web>, PathSegment(slot): PathSegment) -> Page {
     let Ok(slot) = slot.parse::<Slot>() else {
         return Err(Problem::not_found());
     };
@@ -214,7 +218,7 @@ async fn robots(State(web): State<Web>) -> String {
 }
 
 /// Explains a code of problem documents.
-async fn problem(State(web): State<Web>, Segment(name): Segment) -> Page {
+async fn problem(State(web): State<Web>, PathSegment(name): PathSegment) -> Page {
     let known = problem_types::TYPES
         .iter()
         .find(|(_, code, _)| *code == name);

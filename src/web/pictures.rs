@@ -24,7 +24,7 @@ use super::Web;
 use super::answer::Problem;
 use super::guard::Allowance;
 use super::guard::Client;
-use super::guard::Segment;
+use super::guard::PathSegment;
 use crate::app::Failure;
 use crate::render::RenderError;
 use crate::render::picture;
@@ -44,7 +44,7 @@ pub(super) fn routes() -> Router<Web> {
 async fn picture(
     State(web): State<Web>,
     Client(client): Client,
-    Segment(slug): Segment,
+    PathSegment(slug): PathSegment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Ok(slug) = slug.parse() else {

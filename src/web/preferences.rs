@@ -19,7 +19,7 @@ use super::answer::Problem;
 use super::choices::FormFields;
 use super::guard::MayAsk;
 use super::guard::MayChoose;
-use super::guard::Segment;
+use super::guard::PathSegment;
 use crate::app::subscribing::preferences::ShortLink;
 use crate::domain::address::EmailAddress;
 use crate::domain::catalogue::category_key;
@@ -44,21 +44,24 @@ pub(super) fn routes() -> Router<Web> {
         .route("/move/{token}", get(look_at_move).post(complete_move))
 }
 
-async fn show_preferences(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn show_preferences(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     show(&web, &token, "").await
 }
 
 /// A form's answer stays in the address bar, and is asked for again by a reload or a bookmark.
 async fn to_preferences(
     State(web): State<Web>,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
 ) -> Result<Redirect, Problem> {
     web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     Ok(Redirect::to(&format!("/preferences/{token}")))
 }
 
 /// The same for the forms of the page with one's data.
-async fn to_account(State(web): State<Web>, Segment(token): Segment) -> Result<Redirect, Problem> {
+async fn to_account(
+    State(web): State<Web>,
+    PathSegment(token): PathSegment,
+) -> Result<Redirect, Problem> {
     reader_of(&web, &token).await?;
     Ok(Redirect::to(&format!("/account/{token}")))
 }
@@ -85,7 +88,7 @@ async fn show(web: &Web, token: &str, said: &str) -> Page {
 async fn set(
     State(web): State<Web>,
     _: MayChoose,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
     body: String,
 ) -> Result<Response, Problem> {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
@@ -140,7 +143,7 @@ async fn set(
 async fn send_link(
     State(web): State<Web>,
     MayAsk(client): MayAsk,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
 ) -> Page {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     web.app
@@ -191,7 +194,7 @@ fn over() -> Problem {
 }
 
 /// Shows what can be done, and nothing of the person: mail programs look at links too.
-async fn account(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn account(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     reader_of(&web, &token).await?;
     Ok(Html(page::account(&web.app.site, &token, None)?))
 }
@@ -203,7 +206,7 @@ struct NameFields {
 
 async fn name(
     State(web): State<Web>,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
     FormFields(fields): FormFields<NameFields>,
 ) -> Result<Response, Problem> {
     let reader = reader_of(&web, &token).await?;
@@ -243,7 +246,7 @@ struct AddressFields {
 async fn address(
     State(web): State<Web>,
     MayAsk(client): MayAsk,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
     FormFields(fields): FormFields<AddressFields>,
 ) -> Result<Response, Problem> {
     let reader = reader_of(&web, &token).await?;
@@ -282,7 +285,10 @@ async fn address(
     .into_response())
 }
 
-async fn export(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
+async fn export(
+    State(web): State<Web>,
+    PathSegment(token): PathSegment,
+) -> Result<Response, Problem> {
     let reader = reader_of(&web, &token).await?;
     let everything = web
         .app
@@ -301,14 +307,14 @@ async fn export(State(web): State<Web>, Segment(token): Segment) -> Result<Respo
 }
 
 /// Shows the second step, and changes nothing.
-async fn look_at_erasure(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn look_at_erasure(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     reader_of(&web, &token).await?;
     Ok(Html(page::confirm_erasure(&web.app.site, &token)?))
 }
 
 /// Erases once the second step says so: what is gone cannot be brought back, so one press, or one request that was sent twice by a
 /// browser, is not enough. Erasing twice is erasing once.
-async fn erase(State(web): State<Web>, Segment(token): Segment, body: String) -> Page {
+async fn erase(State(web): State<Web>, PathSegment(token): PathSegment, body: String) -> Page {
     let reader = match web.app.account_link(&token) {
         ShortLink::Good(reader) => reader,
         ShortLink::Over => return Err(over()),
@@ -332,7 +338,7 @@ async fn erase(State(web): State<Web>, Segment(token): Segment, body: String) ->
 }
 
 /// Shows the button and changes nothing: scanners follow links.
-async fn look_at_move(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn look_at_move(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     match web.app.move_link(&token) {
         ShortLink::Good(id) if web.app.storage.is_move_open(id).await? => {
             Ok(Html(page::confirm_move(&web.app.site, &token)?))
@@ -342,7 +348,7 @@ async fn look_at_move(State(web): State<Web>, Segment(token): Segment) -> Page {
     }
 }
 
-async fn complete_move(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn complete_move(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     match web.app.move_link(&token) {
         ShortLink::Good(id) if web.app.complete_move(id).await? => {
             let sentence = "Your digests come to this address from now on. The old one was told.";

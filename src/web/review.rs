@@ -16,7 +16,7 @@ use super::Web;
 use super::answer::Page;
 use super::answer::Problem;
 use super::choices::FormFields;
-use super::guard::Segment;
+use super::guard::PathSegment;
 use super::mailbox::MAIL_POLICY;
 use crate::app::FailureKind;
 use crate::app::issue::reviewing::Reviewed;
@@ -48,11 +48,11 @@ fn reviewed(web: &Web, token: &str) -> Result<Reviewed, Problem> {
     })
 }
 
-async fn show(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn show(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     page_of(&web, &token, &Remark::default(), None, false).await
 }
 
-async fn thanks(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn thanks(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     page_of(&web, &token, &Remark::default(), None, true).await
 }
 
@@ -65,9 +65,7 @@ async fn page_of(
 ) -> Page {
     let reviewed = reviewed(web, token)?;
     let preview = web.app.review(reviewed).await?;
-    let local = reviewed
-        .expires_at
-        .with_timezone(&web.app.site.timezone);
+    let local = reviewed.expires_at.with_timezone(&web.app.site.timezone);
     let view = ReviewView {
         token,
         slot: reviewed.slot.to_string(),
@@ -86,7 +84,10 @@ async fn page_of(
     Ok(Html(page::review(&web.app.site, view)?))
 }
 
-async fn mail(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
+async fn mail(
+    State(web): State<Web>,
+    PathSegment(token): PathSegment,
+) -> Result<Response, Problem> {
     let preview = web.app.review(reviewed(&web, &token)?).await?;
     let html = preview
         .rendered
@@ -101,7 +102,7 @@ async fn mail(State(web): State<Web>, Segment(token): Segment) -> Result<Respons
 
 async fn remark(
     State(web): State<Web>,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
     FormFields(form): FormFields<Remark>,
 ) -> Result<Response, Problem> {
     let reviewed = reviewed(&web, &token)?;

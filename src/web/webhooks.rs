@@ -10,7 +10,7 @@ use axum::routing::post;
 
 use super::Web;
 use super::answer::Problem;
-use super::guard::Segment;
+use super::guard::PathSegment;
 use crate::app::returns::webhooks::Received;
 use crate::domain::webhook::Provider;
 use crate::mail::providers::Posted;
@@ -28,7 +28,7 @@ pub(super) fn routes() -> Router<Web> {
 /// provider tries again after that, so that a key which is wrong in the settings costs nothing if it is put right in time.
 async fn take(
     State(web): State<Web>,
-    Segment(provider): Segment,
+    PathSegment(provider): PathSegment,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {

@@ -89,7 +89,7 @@ impl Browser {
     }
 
     /// The path of the page that is shown, with what follows it.
-    pub async fn place(&self) -> String {
+    pub async fn test_db(&self) -> String {
         let address = self.client.current_url().await.expect("an address");
         address
             .as_str()
@@ -123,7 +123,7 @@ impl Browser {
             Ok(element) => element,
             Err(error) => panic!(
                 "{locator:?} is not on {}: {error}\n{}",
-                self.place().await,
+                self.test_db().await,
                 self.text().await
             ),
         }
@@ -167,14 +167,14 @@ impl Browser {
     /// Waits until the page at that path is shown.
     pub async fn lands_at(&self, path: &str) {
         for _ in 0..PATIENCE.as_millis() / 50 {
-            if self.place().await == path {
+            if self.test_db().await == path {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!(
             "waited in vain for {path}, and was on {}",
-            self.place().await
+            self.test_db().await
         );
     }
 
@@ -203,7 +203,7 @@ impl Browser {
         }
         panic!(
             "waited in vain for {words:?} on {}:\n{text}",
-            self.place().await
+            self.test_db().await
         );
     }
 
@@ -256,17 +256,17 @@ impl Browser {
             .await
             .click()
             .await;
-        let mut place = String::new();
+        let mut test_db = String::new();
         for _ in 0..PATIENCE.as_millis() / 50 {
             if self.client.enter_parent_frame().await.is_ok() {
-                place = self.place().await;
+                test_db = self.test_db().await;
             }
-            if place.contains(address) {
+            if test_db.contains(address) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the link to {address} led to {place:?}: {clicked:?}");
+        panic!("the link to {address} led to {test_db:?}: {clicked:?}");
     }
 }
 

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use crate::browser::Browser;
 use crate::browser::Scripts;
-use crate::house::House;
-use crate::support::Place;
+use crate::support::TestDb;
+use crate::test_app::TestApp;
 
 const PASSWORD: &str = "violet tram eats ledger";
 
@@ -18,13 +18,14 @@ async fn a_publisher_sets_up_the_desk_and_approves_the_week() {
         );
         return;
     }
-    let place = Place::sqlite();
-    let downloads = place.dir.path().join("downloads");
-    let house = House::open_with(place, &[("VERDICTS_SCHEDULE__APPROVAL", "required")]).await;
-    let Some(browser) = Browser::open(&house.url, Scripts::Off, &downloads).await else {
+    let test_db = TestDb::sqlite();
+    let downloads = test_db.dir.path().join("downloads");
+    let test_app =
+        TestApp::open_with(test_db, &[("VERDICTS_SCHEDULE__APPROVAL", "required")]).await;
+    let Some(browser) = Browser::open(&test_app.url, Scripts::Off, &downloads).await else {
         return;
     };
-    let said = house.program.run(&["users", "setup"]).good();
+    let said = test_app.program.run(&["users", "setup"]).good();
     let link = said.out.lines().next().expect("a link").to_owned();
     browser.go(&link).await;
     browser.sees("Set up the desk").await;
@@ -52,7 +53,7 @@ async fn a_publisher_sets_up_the_desk_and_approves_the_week() {
     browser.follow("Approve").await;
     browser.press("Approve it").await;
     browser.sees("Approved:").await;
-    let slot = house.program.run(&["--json", "digest", "list"]).json();
+    let slot = test_app.program.run(&["--json", "digest", "list"]).json();
     assert_eq!(slot["digests"][0]["state"], "approved", "{slot}");
 
     browser.press("Sign out").await;

@@ -10,7 +10,7 @@
 
 mod browser;
 mod desk;
-mod house;
 mod story;
 mod support;
+mod test_app;
 mod touch;

@@ -6,8 +6,8 @@ use fantoccini::Locator;
 
 use crate::browser::Browser;
 use crate::browser::Scripts;
-use crate::house::House;
-use crate::support::Place;
+use crate::support::TestDb;
+use crate::test_app::TestApp;
 
 const ADA: &str = "ada@example.org";
 const TOOL: &str = "gantrymoth";
@@ -30,23 +30,23 @@ async fn a_reader_goes_the_whole_way_without_scripts() {
 }
 
 async fn whole_way(scripts: Scripts) {
-    let place = Place::sqlite();
-    let downloads = place.dir.path().join("downloads");
-    let house = House::open(place).await;
-    let Some(browser) = Browser::open(&house.url, scripts, &downloads).await else {
+    let test_db = TestDb::sqlite();
+    let downloads = test_db.dir.path().join("downloads");
+    let test_app = TestApp::open(test_db).await;
+    let Some(browser) = Browser::open(&test_app.url, scripts, &downloads).await else {
         return;
     };
-    sign_up(&house, &browser).await;
-    house.send_digest();
+    sign_up(&test_app, &browser).await;
+    test_app.send_digest();
     vote_from_the_mail(&browser).await;
     vote_and_save_on_the_page(&browser, scripts).await;
     remove_what_was_saved(&browser).await;
     choose_what_to_get(&browser).await;
-    take_the_data_and_go(&house, &browser, &downloads).await;
-    unsubscribe(&house, &browser).await;
+    take_the_data_and_go(&test_app, &browser, &downloads).await;
+    unsubscribe(&test_app, &browser).await;
 }
 
-async fn sign_up(house: &House, browser: &Browser) {
+async fn sign_up(test_app: &TestApp, browser: &Browser) {
     browser.go("/").await;
     browser.fill("email", ADA).await;
     browser.press("Sign up").await;
@@ -55,13 +55,13 @@ async fn sign_up(house: &House, browser: &Browser) {
     browser.follow_in_mail("/confirm/").await;
     browser.sees("Almost there").await;
     assert_eq!(
-        house.state_of(ADA).as_deref(),
+        test_app.state_of(ADA).as_deref(),
         Some("pending"),
         "to look is not to confirm"
     );
     browser.press("Confirm my subscription").await;
     browser.sees("You are in").await;
-    assert_eq!(house.state_of(ADA).as_deref(), Some("active"));
+    assert_eq!(test_app.state_of(ADA).as_deref(), Some("active"));
 }
 
 async fn vote_from_the_mail(browser: &Browser) {
@@ -97,7 +97,7 @@ async fn vote_and_save_on_the_page(browser: &Browser, scripts: Scripts) {
                     "here",
                     "the page was not loaded again"
                 );
-                assert_eq!(browser.place().await, DUEL);
+                assert_eq!(browser.test_db().await, DUEL);
             }
             Scripts::Off => {
                 browser.lands_at(&format!("{DUEL}#choices-{TOOL}")).await;
@@ -137,7 +137,7 @@ async fn remove_what_was_saved(browser: &Browser) {
 async fn choose_what_to_get(browser: &Browser) {
     browser.open_mail(ADA, DIGEST).await;
     browser.follow_in_mail("/preferences/").await;
-    let place = browser.place().await;
+    let test_db = browser.test_db().await;
     browser
         .find("input[value='Design']")
         .await
@@ -158,7 +158,7 @@ async fn choose_what_to_get(browser: &Browser) {
         .expect("chosen");
     browser.press("Save").await;
     browser.sees("Saved. Your next digest follows it.").await;
-    browser.go(&place).await;
+    browser.go(&test_db).await;
     for (field, chosen) in [("Design", true), ("monthly", true), ("weekly", false)] {
         let field = browser.find(&format!("input[value='{field}']")).await;
         assert_eq!(field.is_selected().await.expect("an answer"), chosen);
@@ -168,10 +168,10 @@ async fn choose_what_to_get(browser: &Browser) {
     browser.sees("Look in your inbox").await;
 }
 
-async fn take_the_data_and_go(house: &House, browser: &Browser, downloads: &std::path::Path) {
+async fn take_the_data_and_go(test_app: &TestApp, browser: &Browser, downloads: &std::path::Path) {
     browser.open_mail(ADA, "The link to your data").await;
     browser.follow_in_mail("/account/").await;
-    let place = browser.place().await;
+    let test_db = browser.test_db().await;
     browser.press("Download my data").await;
     let file = downloads.join("my-data.json");
     for _ in 0..600 {
@@ -192,7 +192,7 @@ async fn take_the_data_and_go(house: &House, browser: &Browser, downloads: &std:
     browser.press("Ask there").await;
     browser.sees("Look in the new inbox").await;
     browser.open_mail(SHARP_MAILED, "Please confirm").await;
-    browser.go(&place).await;
+    browser.go(&test_db).await;
 
     // What a browser takes for an address and we do not stays in its field.
     browser.fill("email", "ada@nowhere").await;
@@ -200,16 +200,16 @@ async fn take_the_data_and_go(house: &House, browser: &Browser, downloads: &std:
     browser.sees("is not a mail domain").await;
     assert_eq!(browser.filled("email").await, "ada@nowhere");
 
-    browser.go(&place).await;
+    browser.go(&test_db).await;
     browser.press("Erase me").await;
     browser.sees("Erase everything?").await;
-    assert!(house.state_of(ADA).is_some(), "one press is not enough");
+    assert!(test_app.state_of(ADA).is_some(), "one press is not enough");
     browser.press("Erase everything for good").await;
     browser.sees("You are forgotten").await;
-    assert_eq!(house.state_of(ADA), None);
+    assert_eq!(test_app.state_of(ADA), None);
 }
 
-async fn unsubscribe(house: &House, browser: &Browser) {
+async fn unsubscribe(test_app: &TestApp, browser: &Browser) {
     let (bea, subject) = ("bea@example.org", "Please confirm");
     browser.go(DUEL).await;
     browser.fill("email", bea).await;
@@ -221,13 +221,13 @@ async fn unsubscribe(house: &House, browser: &Browser) {
     browser.open_mail(bea, "You are in").await;
     browser.follow_in_mail("/unsubscribe/").await;
     assert_eq!(
-        house.state_of(bea).as_deref(),
+        test_app.state_of(bea).as_deref(),
         Some("active"),
         "to look is not to leave"
     );
     browser.press("Unsubscribe").await;
     browser.sees("You are unsubscribed").await;
-    assert_eq!(house.state_of(bea).as_deref(), Some("unsubscribed"));
+    assert_eq!(test_app.state_of(bea).as_deref(), Some("unsubscribed"));
 }
 
 /// What a screen reader says of a button of the tool: whether it is pressed.

@@ -5,17 +5,17 @@ use fantoccini::key::Key;
 
 use crate::browser::Browser;
 use crate::browser::Scripts;
-use crate::house::House;
-use crate::support::Place;
+use crate::support::TestDb;
+use crate::test_app::TestApp;
 
 const DUEL: &str = "/comparisons/thimblewren-4b-vs-gantrymoth";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_keyboard_alone_votes_and_the_focus_is_seen_all_the_way() {
-    let place = Place::sqlite();
-    let downloads = place.dir.path().to_owned();
-    let house = House::open(place).await;
-    let Some(browser) = Browser::open(&house.url, Scripts::On, &downloads).await else {
+    let test_db = TestDb::sqlite();
+    let downloads = test_db.dir.path().to_owned();
+    let test_app = TestApp::open(test_db).await;
+    let Some(browser) = Browser::open(&test_app.url, Scripts::On, &downloads).await else {
         return;
     };
     browser.go(DUEL).await;
@@ -63,10 +63,10 @@ async fn the_keyboard_alone_votes_and_the_focus_is_seen_all_the_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_that_is_sent_back_keeps_what_was_typed_and_says_so_where_it_is_read() {
     for scripts in [Scripts::On, Scripts::Off] {
-        let place = Place::sqlite();
-        let downloads = place.dir.path().to_owned();
-        let house = House::open(place).await;
-        let Some(browser) = Browser::open(&house.url, scripts, &downloads).await else {
+        let test_db = TestDb::sqlite();
+        let downloads = test_db.dir.path().to_owned();
+        let test_app = TestApp::open(test_db).await;
+        let Some(browser) = Browser::open(&test_app.url, scripts, &downloads).await else {
             return;
         };
         // A browser takes it for an address, for it may be one on its own network.
@@ -115,16 +115,16 @@ async fn a_form_that_is_sent_back_keeps_what_was_typed_and_says_so_where_it_is_r
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_visitor_who_saves_a_tool_is_told_what_it_takes() {
     for scripts in [Scripts::On, Scripts::Off] {
-        let place = Place::sqlite();
-        let downloads = place.dir.path().to_owned();
-        let house = House::open(place).await;
-        let Some(browser) = Browser::open(&house.url, scripts, &downloads).await else {
+        let test_db = TestDb::sqlite();
+        let downloads = test_db.dir.path().to_owned();
+        let test_app = TestApp::open(test_db).await;
+        let Some(browser) = Browser::open(&test_app.url, scripts, &downloads).await else {
             return;
         };
         browser.go(DUEL).await;
         browser.press("Save for later").await;
         browser.sees("Saved tools belong to a subscription.").await;
-        assert_eq!(browser.place().await == DUEL, scripts == Scripts::On);
+        assert_eq!(browser.test_db().await == DUEL, scripts == Scripts::On);
     }
 }
 
@@ -135,10 +135,10 @@ fn tab() -> String {
 /// Chromium sends `fass.example.org` for `faß.example.org` from a field of the type `email` (IDNA 2003), which is another domain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_reaches_its_own_domain_from_the_front_page_and_from_the_form_for_other_sites() {
-    let place = Place::sqlite();
-    let downloads = place.dir.path().to_owned();
-    let house = House::open(place).await;
-    let Some(browser) = Browser::open(&house.url, Scripts::On, &downloads).await else {
+    let test_db = TestDb::sqlite();
+    let downloads = test_db.dir.path().to_owned();
+    let test_app = TestApp::open(test_db).await;
+    let Some(browser) = Browser::open(&test_app.url, Scripts::On, &downloads).await else {
         return;
     };
     browser.go("/").await;

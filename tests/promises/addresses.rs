@@ -14,15 +14,15 @@ use tokio::time::timeout;
 use verdicts::domain::subscriber::SubscriberState;
 
 use crate::inbound::READER;
-use crate::inbound::house_with_a_reader_and;
+use crate::inbound::app_with_a_reader_and;
 use crate::inbound::report;
 use crate::inbound::return_path;
 use crate::mailboxes::server::Server;
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use crate::support::postgres;
 use crate::support::until;
@@ -148,22 +148,22 @@ fn names_it_once(program: &Program, name: &str) {
     assert!(
         lines.len() == 1
             && lines[0].contains("127.0.0.1")
-            && lines[0].contains("127.0.0.2 is used"),
+            && lines[0].contains("using 127.0.0.2"),
         "{log}"
     );
 }
 
 on_both! {
-    async fn mail_goes_out_by_a_relay_whose_first_address_is_silent(place) {
-        let house = House::open(place.again()).await;
+    async fn mail_goes_out_by_a_relay_whose_first_address_is_silent(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
         for silence in SILENCES {
             let sink = SmtpSink::start(Script::accept_all()).await;
             let relay = TwoAddresses::before(sink.port(), silence).await;
-            let program = Program::set_up(&house.place);
+            let program = Program::set_up(&test_app.test_db);
             let Some(program) = program.knowing(&hosts("relay.example")) else { return };
             let program = program.with("VERDICTS_MAIL__TRANSPORT", &format!("smtp://relay.example:{}?tls=none", relay.port));
             let reader = format!("{silence:?}@reader.example");
-            house.sign_up(&reader).await;
+            test_app.sign_up(&reader).await;
             let name = format!("{silence:?}");
             let mut serve = program.start(&name, &["serve", "--role", "deliver"]);
             until("the mail is out, with the other address still held", async || sink.mails() == 1).await;
@@ -175,7 +175,7 @@ on_both! {
         }
     }
 
-    async fn a_certificate_is_verified_by_the_name_whichever_address_answers(place) {
+    async fn a_certificate_is_verified_by_the_name_whichever_address_answers(test_db) {
         for script in [Script::accept_all().offers_starttls(), Script::accept_all().implicit_tls()] {
             let sink = SmtpSink::start(script.requires_login("news", "hunter2")).await;
             let relay = TwoAddresses::before(sink.port(), Silence::Accepts).await;
@@ -186,7 +186,7 @@ on_both! {
                 let mark = if there.contains('?') { '&' } else { '?' };
                 program.with("VERDICTS_MAIL__TRANSPORT", &format!("{there}{mark}tls_ca=ca.pem"))
             };
-            let program = Program::set_up(&place);
+            let program = Program::set_up(&test_db);
             program.write("ca.pem", format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n"));
             let Some(program) = program.knowing(&format!("{}{}", hosts("localhost"), hosts("relay.example"))) else { return };
             doctor(&through("localhost", program.clone())).say("transport", "good", &["verified"]);
@@ -194,26 +194,26 @@ on_both! {
         }
     }
 
-    async fn a_mailbox_whose_first_address_is_silent_is_read(place) {
-        let house = house_with_a_reader_and(place, |_| {}).await;
+    async fn a_mailbox_whose_first_address_is_silent_is_read(test_db) {
+        let test_app = app_with_a_reader_and(test_db, |_| {}).await;
         let server = Server::start().await;
         for silence in SILENCES {
             let mailbox = TwoAddresses::before(server.port(), silence).await;
-            let Some(program) = Program::set_up(&house.place).knowing(&hosts("localhost")) else { return };
+            let Some(program) = Program::set_up(&test_app.test_db).knowing(&hosts("localhost")) else { return };
             let program = program
                 .with("VERDICTS_INBOUND__IMAP", &format!("imap://user:pa%20ss@localhost:{}/INBOX?tls=none", mailbox.port))
                 .with("VERDICTS_INBOUND__LMTP", "")
                 .with("VERDICTS_MAIL__RETURN_PATH", "bounces+{verp}@verdicts.example")
                 .with("VERDICTS_MAIL__FROM", "Ship or Skip <news@verdicts.example>");
             let name = format!("{silence:?}");
-            server.put(1, &report(&return_path(&house, READER), READER, "550 5.1.1 user unknown"));
+            server.put(1, &report(&return_path(&test_app, READER), READER, "550 5.1.1 user unknown"));
             let mut serve = program.start(&name, &["serve", "--role", "inbound"]);
             until("the mail is read", async || server.flags(1).contains("Seen")).await;
             serve.terminate();
             names_it_once(&program, &name);
             doctor(&program).say("addresses", "advice", &["localhost", "127.0.0.1 (no answer"]);
         }
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Bounced));
     }
 }
 
@@ -222,8 +222,8 @@ on_both! {
 async fn what_a_webhook_names_is_asked_for_at_the_address_that_answers() {
     let amazon = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = amazon.local_addr().expect("an address").port();
-    let place = Place::sqlite();
-    let Some(program) = Program::set_up(&place).knowing(&hosts("sns.eu-west-1.amazonaws.com"))
+    let test_db = TestDb::sqlite();
+    let Some(program) = Program::set_up(&test_db).knowing(&hosts("sns.eu-west-1.amazonaws.com"))
     else {
         return;
     };
@@ -276,23 +276,23 @@ async fn what_a_webhook_names_is_asked_for_at_the_address_that_answers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_whose_first_address_is_silent_is_used() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    let server: u16 = place
+    let server: u16 = test_db
         .database_url
         .split([':', '/'])
         .nth(4)
         .and_then(|port| port.parse().ok())
         .expect("a port");
-    Program::set_up(&place);
+    Program::set_up(&test_db);
     for silence in SILENCES {
         let database = TwoAddresses::before(server, silence).await;
-        let url = place.database_url.replace(
+        let url = test_db.database_url.replace(
             &format!("127.0.0.1:{server}"),
             &format!("db.example:{}", database.port),
         );
-        let Some(program) = Program::set_up(&place).knowing(&hosts("db.example")) else {
+        let Some(program) = Program::set_up(&test_db).knowing(&hosts("db.example")) else {
             return;
         };
         for mode in ["prefer", "disable"] {
@@ -342,13 +342,13 @@ async fn a_database_certificate_is_verified_by_the_name_and_a_dead_address_costs
         .nth(4)
         .and_then(|port| port.parse().ok())
         .expect("a port");
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url: url.clone(),
     };
     for silence in SILENCES {
         let database = TwoAddresses::before(server, silence).await;
-        let Some(program) = Program::set_up(&place).knowing(&format!(
+        let Some(program) = Program::set_up(&test_db).knowing(&format!(
             "{}{}",
             hosts("db.example"),
             hosts("other.example")
@@ -383,13 +383,13 @@ async fn a_database_certificate_is_verified_by_the_name_and_a_dead_address_costs
             .good();
         // A service opens connections as it needs them: none of them waits for the dead address.
         let program = there("db.example").with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
-        let house = House::open(place.again()).await;
+        let test_app = TestApp::open(test_db.again()).await;
         let email = format!("{silence:?}@reader.example");
-        house.sign_up(&email).await;
+        test_app.sign_up(&email).await;
         let name = format!("{silence:?}");
         let mut serve = program.start(&name, &["serve", "--role", "deliver"]);
         until("the mail is out", async || {
-            house.waiting_confirmations().await == 0
+            test_app.waiting_confirmations().await == 0
         })
         .await;
         serve.terminate();

@@ -14,94 +14,94 @@ use verdicts::storage::audit_log::AuditEntry;
 use verdicts::storage::audit_log::ChainFault;
 
 use crate::inbound::READER;
-use crate::inbound::house_with_a_reader;
+use crate::inbound::app_with_a_reader;
 use crate::inbound::report;
 use crate::inbound::return_path;
 use crate::inbound::take;
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
-use crate::support::behind_its_back;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
+use crate::support::run_raw_sql;
 
-async fn log(house: &House) -> Vec<AuditEntry> {
-    let log = house.app.audit_log(None, None, 10_000).await;
+async fn log(test_app: &TestApp) -> Vec<AuditEntry> {
+    let log = test_app.app.audit_log(None, None, 10_000).await;
     log.expect("the audit log")
 }
 
 /// What was done, and by what kind of actor, oldest first.
-async fn done(house: &House) -> Vec<String> {
-    let log = log(house).await.into_iter().rev();
+async fn done(test_app: &TestApp) -> Vec<String> {
+    let log = log(test_app).await.into_iter().rev();
     log.map(|entry| format!("{} {}", entry.row.actor_kind, entry.row.what))
         .collect()
 }
 
-async fn chain_all(house: &House) {
-    while house.app.storage.chain_audit(3).await.expect("chained") > 0 {}
+async fn chain_all(test_app: &TestApp) {
+    while test_app.app.storage.chain_audit(3).await.expect("chained") > 0 {}
 }
 
 /// Five rows, chained.
-async fn house_with_a_chain(place: Place) -> House {
-    let house = House::open(place).await;
+async fn app_with_a_chain(test_db: TestDb) -> TestApp {
+    let test_app = TestApp::open(test_db).await;
     for name in ["a", "b", "c", "d", "e"] {
-        house.enlist(name, 1).await;
+        test_app.seed_subscribers(name, 1).await;
     }
-    chain_all(&house).await;
-    let check = house.app.check_audit().await.expect("checked");
+    chain_all(&test_app).await;
+    let check = test_app.app.check_audit().await.expect("checked");
     assert_eq!((check.rows, check.unchained, check.fault), (5, 0, None));
-    house
+    test_app
 }
 
-async fn fault(house: &House) -> Option<ChainFault> {
-    house.app.check_audit().await.expect("checked").fault
+async fn fault(test_app: &TestApp) -> Option<ChainFault> {
+    test_app.app.check_audit().await.expect("checked").fault
 }
 
 on_both! {
-    async fn a_weeks_changes_are_logged_by_actor_and_no_row_holds_an_address(place) {
-        let house = house_with_a_reader(place.again()).await;
+    async fn a_weeks_changes_are_logged_by_actor_and_no_row_holds_an_address(test_db) {
+        let test_app = app_with_a_reader(test_db.again()).await;
         let mut expected = vec!["cli catalogue.imported", "cli subscribers.imported", "cli digest.drafted", "cli digest.published", "system digest.finished"];
-        let seen = done(&house).await;
+        let seen = done(&test_app).await;
         assert!(expected.iter().all(|one| seen.iter().any(|row| row == one)), "{seen:?}");
 
-        house.join("new@example.org").await;
-        house.post(&house.goodbye_link("reader1@example.org")).await;
-        assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Unsubscribed));
-        assert_eq!(done(&house).await, seen, "what readers do stands in their history");
+        test_app.join("new@example.org").await;
+        test_app.post(&test_app.goodbye_link("reader1@example.org")).await;
+        assert_eq!(test_app.state_of("reader1@example.org").await, Some(SubscriberState::Unsubscribed));
+        assert_eq!(done(&test_app).await, seen, "what readers do stands in their history");
 
-        take(&house, &report(&return_path(&house, READER), READER, "550 5.1.1 no such user")).await;
+        take(&test_app, &report(&return_path(&test_app, READER), READER, "550 5.1.1 no such user")).await;
         let reader = READER.parse().expect("an address");
-        house.app.lift_suppression(&Actor::cli(), &reader, "their server was broken, says ada@example.org").await.expect("lifted");
+        test_app.app.lift_suppression(&Actor::cli(), &reader, "their server was broken, says ada@example.org").await.expect("lifted");
         let hand = Actor::user("u1", Some("203.0.113.0/24".into()));
-        house.app.add_subscriber(&hand, &"bob@example.org".parse().expect("an address"), "at the fair", false).await.expect("added");
+        test_app.app.add_subscriber(&hand, &"bob@example.org".parse().expect("an address"), "at the fair", false).await.expect("added");
         let name = |entry: &AuditEntry| entry.row.subject.clone().expect("a subject");
         let of_reader = AuditSubject::Subscriber(READER.parse().expect("an address"));
-        let about = house.app.audit_log(None, Some(&of_reader), 100).await.expect("rows");
+        let about = test_app.app.audit_log(None, Some(&of_reader), 100).await.expect("rows");
         let whats: Vec<&str> = about.iter().map(|entry| entry.row.what.as_str()).collect();
         assert_eq!(whats, ["suppression.removed", "subscriber.bounced"], "newest first, by the address that the log does not have");
         assert_eq!(name(&about[0]), name(&about[1]));
-        house.app.erase_subscriber(&Actor::cli(), &reader).await.expect("erased");
-        house.app.export_subscribers(&Actor::cli(), Vec::new()).await.expect("exported");
+        test_app.app.erase_subscriber(&Actor::cli(), &reader).await.expect("erased");
+        test_app.app.export_subscribers(&Actor::cli(), Vec::new()).await.expect("exported");
         expected = vec![
             "inbound subscriber.bounced", "cli suppression.removed", "cli suppression.removed", "user subscriber.added", "cli subscriber.erased",
             "cli subscribers.exported",
         ];
-        assert_eq!(done(&house).await[seen.len()..], expected[..]);
-        let log = log(&house).await;
+        assert_eq!(done(&test_app).await[seen.len()..], expected[..]);
+        let log = log(&test_app).await;
         let added = log.iter().find(|entry| entry.row.actor_kind == "user").expect("the user's");
         assert_eq!((added.row.actor.as_str(), added.row.network.as_deref()), ("u1", Some("203.0.113.0/24")));
         let erased = log.iter().find(|entry| entry.row.what == "subscriber.erased").expect("a row");
         assert_eq!(name(erased), name(&about[0]), "the opaque id is the same");
 
-        let rows: Vec<String> = place.dump().await.into_iter().filter(|row| row.starts_with("audit: ")).collect();
+        let rows: Vec<String> = test_db.dump().await.into_iter().filter(|row| row.starts_with("audit: ")).collect();
         assert_eq!(rows.len(), log.len());
         for row in rows {
             assert!(!row.contains('@') && !row.contains("example") && !row.contains("broken"), "{row}");
         }
     }
 
-    async fn what_is_done_to_users_is_logged_by_who_did_it_and_a_refused_change_is_not(place) {
-        let house = House::open(place.again()).await;
-        let program = Program::set_up(&place);
+    async fn what_is_done_to_users_is_logged_by_who_did_it_and_a_refused_change_is_not(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
+        let program = Program::set_up(&test_db);
         let run = |words: &[&str]| program.run(words).code;
         assert_eq!(run(&["users", "add", "ada@example.org", "--role", "owner"]), 0);
         assert_eq!(run(&["users", "add", "ada@example.org", "--role", "owner"]), 1, "she is one already");
@@ -115,98 +115,98 @@ on_both! {
         assert_eq!(run(&["users", "disable", "bea@example.org"]), 0);
         assert_eq!(run(&["users", "enable", "bea@example.org"]), 0);
         let whats = ["added", "added", "role_changed", "password_reset", "second_factor_removed", "signed_out", "disabled", "enabled"];
-        assert_eq!(done(&house).await, whats.map(|what| format!("cli user.{what}")));
-        let log = log(&house).await;
+        assert_eq!(done(&test_app).await, whats.map(|what| format!("cli user.{what}")));
+        let log = log(&test_app).await;
         assert_eq!(log[5].row.detail, r#"{"role":"editor"}"#);
         assert!(log.iter().all(|entry| entry.row.subject.as_ref().is_some_and(|subject| !subject.is_empty())), "each names its user");
-        assert!(house.place.dump().await.iter().filter(|row| row.starts_with("audit: ")).all(|row| !row.contains("example.org")), "by an opaque id");
+        assert!(test_app.test_db.dump().await.iter().filter(|row| row.starts_with("audit: ")).all(|row| !row.contains("example.org")), "by an opaque id");
     }
 
-    async fn each_step_of_a_digests_life_is_logged_once_and_what_is_refused_is_not(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        house.enlist("reader", 3).await;
-        let (cli, slot) = (Actor::cli(), house.slot());
-        assert!(house.app.approve_digest(&cli, slot).await.is_err(), "there is none yet");
-        house.app.draft_digest(&cli).await.expect("a draft");
-        house.app.cancel_digest(&cli, slot).await.expect("cancelled");
-        house.app.cancel_digest(&cli, slot).await.expect("cancelled already");
-        assert!(house.app.approve_digest(&cli, slot).await.is_err(), "it is over");
+    async fn each_step_of_a_digests_life_is_logged_once_and_what_is_refused_is_not(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 3).await;
+        let (cli, slot) = (Actor::cli(), test_app.slot());
+        assert!(test_app.app.approve_digest(&cli, slot).await.is_err(), "there is none yet");
+        test_app.app.draft_digest(&cli).await.expect("a draft");
+        test_app.app.cancel_digest(&cli, slot).await.expect("cancelled");
+        test_app.app.cancel_digest(&cli, slot).await.expect("cancelled already");
+        assert!(test_app.app.approve_digest(&cli, slot).await.is_err(), "it is over");
         let order = SendOrder { slot: None, preflight: Preflight::Heeded, other_week: false };
         let stop = CancellationToken::new();
-        house.app.send_digest(&cli, order, &stop, &std::sync::Arc::default(), |_| {}).await.ok();
-        let life: Vec<String> = done(&house).await.into_iter().filter(|row| row.contains(" digest.")).collect();
+        test_app.app.send_digest(&cli, order, &stop, &std::sync::Arc::default(), |_| {}).await.ok();
+        let life: Vec<String> = done(&test_app).await.into_iter().filter(|row| row.contains(" digest.")).collect();
         assert_eq!(life, ["cli digest.drafted", "cli digest.cancelled"]);
-        let rows = house.app.audit_log(Some(AuditAction::DigestCancelled), None, 10).await.expect("rows");
+        let rows = test_app.app.audit_log(Some(AuditAction::DigestCancelled), None, 10).await.expect("rows");
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].row.subject_kind.as_deref(), rows[0].row.subject.clone()), (Some("digest"), Some(slot.to_string())));
     }
 
-    async fn a_change_that_fails_or_is_only_tried_leaves_no_row(place) {
-        let house = House::open(place.again()).await;
-        house.stock_small().await;
-        let before = done(&house).await;
+    async fn a_change_that_fails_or_is_only_tried_leaves_no_row(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
+        test_app.stock_small().await;
+        let before = done(&test_app).await;
         let terms = ImportTerms { consent: "x", confirmed: true, dry_run: true };
-        house.app.import_subscribers(&Actor::cli(), "email\nada@example.org\n".as_bytes(), terms, |_| {}).await.expect("counted");
+        test_app.app.import_subscribers(&Actor::cli(), "email\nada@example.org\n".as_bytes(), terms, |_| {}).await.expect("counted");
         let broken = ImportTerms { dry_run: false, ..terms };
-        house.app.import_subscribers(&Actor::cli(), "name\nAda\n".as_bytes(), broken, |_| {}).await.expect_err("no column of addresses");
-        house.app.erase_subscriber(&Actor::cli(), &"nobody@example.org".parse().expect("an address")).await.expect_err("unknown");
-        house.stock_small().await;
-        assert_eq!(done(&house).await, before, "the same catalogue again changes nothing");
+        test_app.app.import_subscribers(&Actor::cli(), "name\nAda\n".as_bytes(), broken, |_| {}).await.expect_err("no column of addresses");
+        test_app.app.erase_subscriber(&Actor::cli(), &"nobody@example.org".parse().expect("an address")).await.expect_err("unknown");
+        test_app.stock_small().await;
+        assert_eq!(done(&test_app).await, before, "the same catalogue again changes nothing");
     }
 
-    async fn no_change_is_made_whose_row_cannot_be_written(place) {
-        let house = House::open(place.again()).await;
-        house.stock_small().await;
-        behind_its_back(&place, "alter table audit rename to audit_gone").await;
-        house.app.draft_digest(&Actor::cli()).await.expect_err("no row, no change");
+    async fn no_change_is_made_whose_row_cannot_be_written(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
+        test_app.stock_small().await;
+        run_raw_sql(&test_db, "alter table audit rename to audit_gone").await;
+        test_app.app.draft_digest(&Actor::cli()).await.expect_err("no row, no change");
         let terms = ImportTerms { consent: "x", confirmed: true, dry_run: false };
-        house.app.import_subscribers(&Actor::cli(), "email\nada@example.org\n".as_bytes(), terms, |_| {}).await.expect_err("no row, no change");
-        assert!(house.app.storage.digest(house.slot()).await.expect("an answer").is_none());
-        assert_eq!(house.known_people().await, 0);
+        test_app.app.import_subscribers(&Actor::cli(), "email\nada@example.org\n".as_bytes(), terms, |_| {}).await.expect_err("no row, no change");
+        assert!(test_app.app.storage.digest(test_app.slot()).await.expect("an answer").is_none());
+        assert_eq!(test_app.known_people().await, 0);
     }
 
-    async fn a_row_that_was_changed_shows(place) {
-        let house = house_with_a_chain(place.again()).await;
-        behind_its_back(&place, "update audit set actor = 'somebody' where seq = 3").await;
-        assert_eq!(fault(&house).await, Some(ChainFault::Changed(3)));
-        let program = Program::set_up(&place);
+    async fn a_row_that_was_changed_shows(test_db) {
+        let test_app = app_with_a_chain(test_db.again()).await;
+        run_raw_sql(&test_db, "update audit set actor = 'somebody' where seq = 3").await;
+        assert_eq!(fault(&test_app).await, Some(ChainFault::Changed(3)));
+        let program = Program::set_up(&test_db);
         let said = program.run(&["audit", "verify"]);
         assert!(said.code == 1 && said.out.contains("row 3 was changed"), "{said:?}");
     }
 
-    async fn a_row_that_was_taken_out_shows_the_last_one_too(place) {
-        let house = house_with_a_chain(place.again()).await;
-        behind_its_back(&place, "delete from audit where seq = 5").await;
-        assert_eq!(fault(&house).await, Some(ChainFault::Missing(5)));
-        behind_its_back(&place, "delete from audit where seq = 2").await;
-        assert_eq!(fault(&house).await, Some(ChainFault::Missing(2)));
+    async fn a_row_that_was_taken_out_shows_the_last_one_too(test_db) {
+        let test_app = app_with_a_chain(test_db.again()).await;
+        run_raw_sql(&test_db, "delete from audit where seq = 5").await;
+        assert_eq!(fault(&test_app).await, Some(ChainFault::Missing(5)));
+        run_raw_sql(&test_db, "delete from audit where seq = 2").await;
+        assert_eq!(fault(&test_app).await, Some(ChainFault::Missing(2)));
         // Closing the gap changes the rows behind it.
-        behind_its_back(&place, "update audit set seq = 2 where seq = 3; update audit set seq = 3 where seq = 4; update audit_head set seq = 3").await;
-        assert_eq!(fault(&house).await, Some(ChainFault::Changed(2)));
+        run_raw_sql(&test_db, "update audit set seq = 2 where seq = 3; update audit set seq = 3 where seq = 4; update audit_head set seq = 3").await;
+        assert_eq!(fault(&test_app).await, Some(ChainFault::Changed(2)));
     }
 
-    async fn processes_that_chain_at_once_make_one_chain(place) {
-        let (house, other) = (House::open(place.again()).await, House::open(place.again()).await);
+    async fn processes_that_chain_at_once_make_one_chain(test_db) {
+        let (test_app, other) = (TestApp::open(test_db.again()).await, TestApp::open(test_db.again()).await);
         for n in 0..30 {
-            house.enlist(&format!("reader{n}-"), 1).await;
+            test_app.seed_subscribers(&format!("reader{n}-"), 1).await;
         }
-        tokio::join!(chain_all(&house), chain_all(&other), chain_all(&house), chain_all(&other));
-        chain_all(&house).await;
-        let check = house.app.check_audit().await.expect("checked");
+        tokio::join!(chain_all(&test_app), chain_all(&other), chain_all(&test_app), chain_all(&other));
+        chain_all(&test_app).await;
+        let check = test_app.app.check_audit().await.expect("checked");
         assert_eq!((check.rows, check.unchained, check.fault), (30, 0, None));
-        let places: BTreeSet<i64> = log(&house).await.iter().filter_map(|entry| Some(entry.link.as_ref()?.seq)).collect();
+        let places: BTreeSet<i64> = log(&test_app).await.iter().filter_map(|entry| Some(entry.link.as_ref()?.seq)).collect();
         assert_eq!(places, (1..=30).collect());
     }
 
-    async fn the_schedule_chains_and_the_commands_show_the_log(place) {
-        let house = House::open(place.again()).await;
-        house.stock_small().await;
-        house.enlist("reader", 2).await;
-        let program = Program::set_up(&place);
+    async fn the_schedule_chains_and_the_commands_show_the_log(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 2).await;
+        let program = Program::set_up(&test_db);
         let waiting = program.run(&["--json", "audit", "verify"]);
         assert_eq!((&waiting.json()["unchained"], &waiting.json()["holds"]), (&2.into(), &true.into()));
-        house.app.tick().await.expect("a tick");
+        test_app.app.tick().await.expect("a tick");
         let whole = program.run(&["--json", "audit", "verify"]).json();
         assert_eq!((&whole["unchained"], &whole["holds"]), (&0.into(), &true.into()), "{whole}");
 

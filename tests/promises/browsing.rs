@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use reqwest::StatusCode;
 use reqwest::header;
 
-use crate::support::House;
+use crate::support::TestApp;
 use crate::support::catalogue;
 use crate::support::on_both;
 
@@ -29,10 +29,10 @@ fn next(page: &str) -> Option<String> {
 }
 
 /// Links of a kind on all pages of a list.
-async fn walk(house: &House, first: &str, prefix: &str) -> Vec<String> {
+async fn walk(test_app: &TestApp, first: &str, prefix: &str) -> Vec<String> {
     let (mut found, mut at) = (Vec::new(), Some(first.to_owned()));
     while let Some(path) = at {
-        let page = house.page(&path).await;
+        let page = test_app.page(&path).await;
         found.extend(links(&page, prefix));
         at = next(&page);
         assert!(found.len() < 1_000, "the pages end");
@@ -41,57 +41,57 @@ async fn walk(house: &House, first: &str, prefix: &str) -> Vec<String> {
 }
 
 on_both! {
-    async fn every_comparison_is_on_one_page_of_their_list(place) {
-        let house = House::open(place).await;
-        house.stock(&catalogue::small(60, house.app.now())).await;
-        let all = walk(&house, "/comparisons", "/comparisons/").await;
+    async fn every_comparison_is_on_one_page_of_their_list(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.seed_catalogue(&catalogue::small(60, test_app.app.now())).await;
+        let all = walk(&test_app, "/comparisons", "/comparisons/").await;
         let expected: Vec<String> = (0..60).map(|n| format!("/comparisons/t{n}-l-vs-t{n}-r")).collect();
         assert_eq!(all, expected, "newest first, each once");
-        let design = walk(&house, "/comparisons?category=Design", "/comparisons/").await;
+        let design = walk(&test_app, "/comparisons?category=Design", "/comparisons/").await;
         let expected: Vec<&String> = expected.iter().step_by(3).collect();
         assert_eq!(design.iter().collect::<Vec<_>>(), expected);
-        assert_eq!(walk(&house, "/comparisons?category=design", "/comparisons/").await, design);
+        assert_eq!(walk(&test_app, "/comparisons?category=design", "/comparisons/").await, design);
     }
 
-    async fn comparisons_of_one_instant_are_not_lost_between_two_pages(place) {
-        let house = House::open(place).await;
-        let at = house.app.now() - TimeDelta::hours(1);
+    async fn comparisons_of_one_instant_are_not_lost_between_two_pages(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        let at = test_app.app.now() - TimeDelta::hours(1);
         let toml: String = (0..40).map(|n| catalogue::comparison(&format!("s{n:02}"), "Design", at)).collect();
-        house.stock(&toml).await;
-        let all = walk(&house, "/comparisons", "/comparisons/").await;
+        test_app.seed_catalogue(&toml).await;
+        let all = walk(&test_app, "/comparisons", "/comparisons/").await;
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 40);
         assert_eq!(all.len(), 40);
     }
 
-    async fn every_tool_is_on_one_page_of_their_list(place) {
-        let house = House::open(place).await;
-        house.stock(&catalogue::small(60, house.app.now())).await;
-        let all = walk(&house, "/tools", "/tools/").await;
+    async fn every_tool_is_on_one_page_of_their_list(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.seed_catalogue(&catalogue::small(60, test_app.app.now())).await;
+        let all = walk(&test_app, "/tools", "/tools/").await;
         assert_eq!(all.len(), 120);
         assert!(all.is_sorted(), "in the order of the alphabet");
-        assert_eq!(walk(&house, "/tools?category=Data", "/tools/").await.len(), 40);
+        assert_eq!(walk(&test_app, "/tools?category=Data", "/tools/").await.len(), 40);
     }
 
-    async fn what_is_not_published_yet_is_in_no_list(place) {
-        let house = House::open(place).await;
-        let now = house.app.now();
-        house.stock(&catalogue::comparison("known", "Design", now - TimeDelta::hours(1))).await;
-        house.stock(&catalogue::comparison("secret", "Stealth", now + TimeDelta::days(1))).await;
+    async fn what_is_not_published_yet_is_in_no_list(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        let now = test_app.app.now();
+        test_app.seed_catalogue(&catalogue::comparison("known", "Design", now - TimeDelta::hours(1))).await;
+        test_app.seed_catalogue(&catalogue::comparison("secret", "Stealth", now + TimeDelta::days(1))).await;
         for path in ["/comparisons", "/tools", "/search?q=tool", "/search?q=secret", "/sitemap.xml"] {
-            assert!(!house.page(path).await.contains("secret-"), "{path}");
+            assert!(!test_app.page(path).await.contains("secret-"), "{path}");
         }
-        assert!(!house.page("/tools").await.contains("Stealth"));
-        assert_eq!(house.get("/tools?category=Stealth").await.status(), StatusCode::NOT_FOUND);
+        assert!(!test_app.page("/tools").await.contains("Stealth"));
+        assert_eq!(test_app.get("/tools?category=Stealth").await.status(), StatusCode::NOT_FOUND);
     }
 
-    async fn a_search_finds_tools_by_all_their_words_in_any_case(place) {
-        let house = House::open(place).await;
-        house.stock(&catalogue::small(5, house.app.now())).await;
-        let found = async |asked: &str| links(&house.page(&format!("/search?q={asked}")).await, "/tools/");
+    async fn a_search_finds_tools_by_all_their_words_in_any_case(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.seed_catalogue(&catalogue::small(5, test_app.app.now())).await;
+        let found = async |asked: &str| links(&test_app.page(&format!("/search?q={asked}")).await, "/tools/");
         assert_eq!(found("tool+T3").await, ["/tools/t3-l", "/tools/t3-r"]);
         assert_eq!(found("t3+writing").await, Vec::<String>::new());
         assert_eq!(found("DATA").await, ["/tools/t2-l", "/tools/t2-r"]);
-        let page = house.page("/search?q=t3").await;
+        let page = test_app.page("/search?q=t3").await;
         assert_eq!(links(&page, "/comparisons/"), ["/comparisons/t3-l-vs-t3-r"]);
         assert!(page.contains("noindex"));
         // Signs that mean something in a pattern mean themselves.
@@ -100,9 +100,9 @@ on_both! {
         }
     }
 
-    async fn whatever_is_asked_of_a_list_is_answered(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
+    async fn whatever_is_asked_of_a_list_is_answered(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
         let long = "x".repeat(5_000);
         for (path, status) in [
             ("/search", StatusCode::OK),
@@ -117,55 +117,55 @@ on_both! {
             ("/tools?after=zzz", StatusCode::OK),
             ("/tools?category=None", StatusCode::NOT_FOUND),
         ] {
-            let answer = house.get(path).await;
+            let answer = test_app.get(path).await;
             assert_eq!(answer.status(), status, "{path:.80}");
             assert!(!answer.text().await.expect("a page").contains("<script>"), "{path:.80}");
         }
     }
 
-    async fn the_latest_digest_has_an_address_that_stays(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        house.enlist("reader", 1).await;
-        let location = async |house: &House| {
+    async fn the_latest_digest_has_an_address_that_stays(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 1).await;
+        let location = async |test_app: &TestApp| {
             let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-            let answer = client.get(format!("{}/digests/latest", house.url)).send().await.expect("an answer");
+            let answer = client.get(format!("{}/digests/latest", test_app.url)).send().await.expect("an answer");
             assert_eq!(answer.status(), StatusCode::FOUND);
             answer.headers()[header::LOCATION].to_str().expect("text").to_owned()
         };
-        assert_eq!(location(&house).await, "/digests", "none was sent yet");
-        let first = house.slot();
-        house.send_digest().await;
-        assert_eq!(location(&house).await, format!("/digests/{first}"));
-        house.wait(TimeDelta::weeks(1));
-        house.stock(&catalogue::comparison("fresh", "Data", house.app.now() - TimeDelta::hours(1))).await;
-        let second = house.slot();
-        house.send_digest().await;
-        assert_eq!(location(&house).await, format!("/digests/{second}"));
-        let (older, newer) = (house.page(&format!("/digests/{first}")).await, house.page(&format!("/digests/{second}")).await);
+        assert_eq!(location(&test_app).await, "/digests", "none was sent yet");
+        let first = test_app.slot();
+        test_app.send_digest().await;
+        assert_eq!(location(&test_app).await, format!("/digests/{first}"));
+        test_app.wait(TimeDelta::weeks(1));
+        test_app.seed_catalogue(&catalogue::comparison("fresh", "Data", test_app.app.now() - TimeDelta::hours(1))).await;
+        let second = test_app.slot();
+        test_app.send_digest().await;
+        assert_eq!(location(&test_app).await, format!("/digests/{second}"));
+        let (older, newer) = (test_app.page(&format!("/digests/{first}")).await, test_app.page(&format!("/digests/{second}")).await);
         assert!(older.contains(&format!("rel=\"next\" href=\"/digests/{second}\"")) && !older.contains("rel=\"prev\""));
         assert!(newer.contains(&format!("rel=\"prev\" href=\"/digests/{first}\"")) && !newer.contains("rel=\"next\""));
     }
 
-    async fn the_site_map_lists_every_public_page_and_robots_txt_names_it(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        house.enlist("reader", 1).await;
-        house.send_digest().await;
-        let map = house.page("/sitemap.xml").await;
-        let slot = house.slot();
+    async fn the_site_map_lists_every_public_page_and_robots_txt_names_it(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 1).await;
+        test_app.send_digest().await;
+        let map = test_app.page("/sitemap.xml").await;
+        let slot = test_app.slot();
         for path in ["/", "/comparisons", "/tools", "/digests", &format!("/digests/{slot}"), "/comparisons/t0-l-vs-t0-r", "/tools/t4-r"] {
-            assert!(map.contains(&format!("{}{path}</loc>", house.app.site.base_url)), "{path}");
+            assert!(map.contains(&format!("{}{path}</loc>", test_app.app.site.base_url)), "{path}");
         }
         for word in ["unsubscribe", "mailbox", "preferences"] {
             assert!(!map.contains(word), "{word}");
         }
-        assert!(house.page("/robots.txt").await.contains(&format!("Sitemap: {}/sitemap.xml", house.app.site.base_url)));
+        assert!(test_app.page("/robots.txt").await.contains(&format!("Sitemap: {}/sitemap.xml", test_app.app.site.base_url)));
     }
 
-    async fn a_tools_page_has_a_sign_up_form(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        assert!(house.page("/tools/t0-l").await.contains("action=\"/subscribe\""));
+    async fn a_tools_page_has_a_sign_up_form(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        assert!(test_app.page("/tools/t0-l").await.contains("action=\"/subscribe\""));
     }
 }

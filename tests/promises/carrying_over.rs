@@ -9,11 +9,11 @@ use sqlx::migrate::Migrate;
 use sqlx::migrate::Migrator;
 
 use crate::codes;
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 
 /// The last migration of commit 7296efe, and of the last commit before the baseline.
@@ -232,13 +232,13 @@ enum Database {
 }
 
 impl Database {
-    async fn open(place: &Place) -> Self {
-        if place.is_postgres() {
-            let connection = sqlx::PgConnection::connect(&place.database_url).await;
+    async fn open(test_db: &TestDb) -> Self {
+        if test_db.is_postgres() {
+            let connection = sqlx::PgConnection::connect(&test_db.database_url).await;
             return Self::Postgres(connection.expect("a connection"));
         }
         let options: sqlx::sqlite::SqliteConnectOptions =
-            place.database_url.parse().expect("an address");
+            test_db.database_url.parse().expect("an address");
         let connection =
             sqlx::SqliteConnection::connect_with(&options.create_if_missing(true)).await;
         Self::Sqlite(connection.expect("a connection"))
@@ -329,8 +329,8 @@ impl Database {
 }
 
 /// A database of commit 7296efe, or of the last one before the baseline, filled; what is in it, by table.
-async fn filled(place: &Place, last: i64) -> BTreeMap<&'static str, Vec<String>> {
-    let mut database = Database::open(place).await;
+async fn filled(test_db: &TestDb, last: i64) -> BTreeMap<&'static str, Vec<String>> {
+    let mut database = Database::open(test_db).await;
     database.migrate_to(FIRST_PUBLISHED).await;
     database
         .run(include_str!("../fixtures/schema/filled_0013.sql"))
@@ -353,23 +353,23 @@ async fn filled(place: &Place, last: i64) -> BTreeMap<&'static str, Vec<String>>
     rows
 }
 
-fn program(place: &Place) -> Program {
-    Program::in_place(place).with("VERDICTS_SITE__SECRET", "a secret for tests only")
+fn program(test_db: &TestDb) -> Program {
+    Program::in_place(test_db).with("VERDICTS_SITE__SECRET", "a secret for tests only")
 }
 
-async fn holds_what_was_there(place: Place, last: i64) {
-    let before = filled(&place, last).await;
-    is_carried_over(place, last, before).await;
+async fn holds_what_was_there(test_db: TestDb, last: i64) {
+    let before = filled(&test_db, last).await;
+    is_carried_over(test_db, last, before).await;
 }
 
 async fn is_carried_over(
-    place: Place,
+    test_db: TestDb,
     last: i64,
     mut before: BTreeMap<&'static str, Vec<String>>,
-) -> House {
+) -> TestApp {
     let sink = SmtpSink::start(Script::accept_all()).await;
-    let house = House::open_to(place, &sink).await;
-    let mut database = Database::open(&house.place).await;
+    let test_app = TestApp::open_to(test_db, &sink).await;
+    let mut database = Database::open(&test_app.test_db).await;
     for (old, columns, table, now) in COPIED {
         let Some(mut rows) = before.remove(old) else {
             continue;
@@ -390,13 +390,13 @@ async fn is_carried_over(
             .await[0],
         "1"
     );
-    let fresh = House::open(house.place.another()).await;
+    let fresh = TestApp::open(test_app.test_db.another()).await;
     assert_eq!(
         database.schema().await,
-        Database::open(&fresh.place).await.schema().await,
+        Database::open(&fresh.test_db).await.schema().await,
         "the schema is that of a new database"
     );
-    let (unknown, empty) = codes::unknown(&house.place).await;
+    let (unknown, empty) = codes::unknown(&test_app.test_db).await;
     assert_eq!(unknown, [""; 0]);
     let is_younger = |table: &&str| codes::YOUNGER.contains(table);
     let empty: Vec<_> = empty.iter().filter(|table| !is_younger(table)).collect();
@@ -421,20 +421,25 @@ async fn is_carried_over(
             history.iter().any(|entry| entry == row),
             "{row} in {history:#?}"
         );
-        assert!(house.record_of("ada@old.example").await.contains(sentence));
+        assert!(
+            test_app
+                .record_of("ada@old.example")
+                .await
+                .contains(sentence)
+        );
     }
     assert_eq!(
         history.iter().filter(|row| row.contains("|note|")).count(),
         1,
         "{history:#?}"
     );
-    what_was_under_way_goes_on(&house, &sink).await;
-    house
+    what_was_under_way_goes_on(&test_app, &sink).await;
+    test_app
 }
 
 /// The confirmation that waits, the digest that was being sent and the one in doubt, and then a digest of this week.
-async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
-    let kinds = Database::open(&house.place)
+async fn what_was_under_way_goes_on(test_app: &TestApp, sink: &SmtpSink) {
+    let kinds = Database::open(&test_app.test_db)
         .await
         .rows("deliveries", "kind, state, skip_reason, attempts")
         .await;
@@ -459,7 +464,7 @@ async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
     }
     for digest in ["2026-W40", "2025-W05"] {
         let slot = digest.parse().expect("a week");
-        let audit = house
+        let audit = test_app
             .app
             .storage
             .audit(slot, 10)
@@ -468,7 +473,7 @@ async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
             .expect("a digest");
         assert_eq!(audit.faults, [""; 0], "{digest}");
     }
-    house
+    test_app
         .deliver_while("what waits", async || {
             ["ben", "gus", "hal"]
                 .iter()
@@ -476,12 +481,12 @@ async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
                 && !sink.received_by("hal@new.example").is_empty()
         })
         .await;
-    house.stock_small().await;
-    house.send_digest().await;
-    let audit = house
+    test_app.stock_small().await;
+    test_app.send_digest().await;
+    let audit = test_app
         .app
         .storage
-        .audit(house.slot(), 10)
+        .audit(test_app.slot(), 10)
         .await
         .expect("an audit")
         .expect("a digest");
@@ -491,7 +496,7 @@ async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
         (4, 1),
         "fay follows a category with nothing new"
     );
-    let skips = house.app.storage.skips(202640).await.expect("reasons");
+    let skips = test_app.app.storage.skips(202640).await.expect("reasons");
     let skips: Vec<String> = skips
         .iter()
         .map(|(reason, times)| format!("{times} {reason}"))
@@ -510,7 +515,7 @@ async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
             "1 suppressed"
         ]
     );
-    let failures = house
+    let failures = test_app
         .app
         .storage
         .failures(202640, 100)
@@ -522,7 +527,7 @@ async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
         "{failures:?}"
     );
     let slot = "2026-W42".parse().expect("a week");
-    let audit = house
+    let audit = test_app
         .app
         .storage
         .audit(slot, 10)
@@ -533,55 +538,55 @@ async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
 }
 
 on_both! {
-    async fn a_database_of_the_first_published_commit_is_carried_over(place) {
-        holds_what_was_there(place, FIRST_PUBLISHED).await;
+    async fn a_database_of_the_first_published_commit_is_carried_over(test_db) {
+        holds_what_was_there(test_db, FIRST_PUBLISHED).await;
     }
 
-    async fn a_database_of_the_last_commit_before_the_baseline_is_carried_over(place) {
-        holds_what_was_there(place, LAST_BEFORE).await;
+    async fn a_database_of_the_last_commit_before_the_baseline_is_carried_over(test_db) {
+        holds_what_was_there(test_db, LAST_BEFORE).await;
     }
 
-    async fn tables_that_were_made_beside_the_baseline_keep_their_rows(place) {
-        let before = filled(&place, LAST_BEFORE).await;
-        let mut database = Database::open(&place).await;
+    async fn tables_that_were_made_beside_the_baseline_keep_their_rows(test_db) {
+        let before = filled(&test_db, LAST_BEFORE).await;
+        let mut database = Database::open(&test_db).await;
         database.migrate_beside().await;
         database.run("insert into unsubscribe_reasons (subscriber_id, reason, given_at) values (3, 'too_often', 1790000000005)").await;
-        let house = is_carried_over(place, LAST_BEFORE, before).await;
-        let mut database = Database::open(&house.place).await;
+        let test_app = is_carried_over(test_db, LAST_BEFORE, before).await;
+        let mut database = Database::open(&test_app.test_db).await;
         assert_eq!(database.rows("unsubscribe_reasons", "subscriber_id, reason, given_at").await, ["3|too_often|1790000000005"]);
     }
 
-    async fn a_database_of_an_unknown_state_is_left_alone_and_named(place) {
-        filled(&place, LAST_BEFORE).await;
-        let mut database = Database::open(&place).await;
+    async fn a_database_of_an_unknown_state_is_left_alone_and_named(test_db) {
+        filled(&test_db, LAST_BEFORE).await;
+        let mut database = Database::open(&test_db).await;
         database.run("update _sqlx_migrations set description = 'of another program', checksum = (select checksum from _sqlx_migrations where version = 13) where version = 8").await;
         let before = database.schema().await;
-        program(&place).run(&["migrate"]).refused(&["their migration 8 is unknown", "Nothing was changed"]);
+        program(&test_db).run(&["migrate"]).refused(&["their migration 8 is unknown", "Nothing was changed"]);
         assert_eq!(database.schema().await, before);
     }
 
-    async fn a_carry_over_that_fails_half_way_changes_nothing(place) {
-        filled(&place, LAST_BEFORE).await;
-        let mut database = Database::open(&place).await;
+    async fn a_carry_over_that_fails_half_way_changes_nothing(test_db) {
+        filled(&test_db, LAST_BEFORE).await;
+        let mut database = Database::open(&test_db).await;
         // A table of the operator's own with a name that the baseline needs.
         database.run("create table instance_secrets (mine text)").await;
         let before = (database.schema().await, database.rows("deliveries", "mailing_id, subscriber_id, state").await);
-        program(&place).run(&["migrate"]).refused(&["instance_secrets", "already exists"]);
+        program(&test_db).run(&["migrate"]).refused(&["instance_secrets", "already exists"]);
         assert_eq!((database.schema().await, database.rows("deliveries", "mailing_id, subscriber_id, state").await), before);
         database.run("drop table instance_secrets").await;
-        House::open(place).await;
+        TestApp::open(test_db).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_secret_that_an_old_database_keeps_is_found() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    filled(&place, LAST_BEFORE).await;
-    let mut database = Database::open(&place).await;
+    filled(&test_db, LAST_BEFORE).await;
+    let mut database = Database::open(&test_db).await;
     database.run("insert into kept_secrets (name, value) values ('site.secret', 'a secret for tests only')").await;
-    let program = Program::in_place(&place);
+    let program = Program::in_place(&test_db);
     program.run(&["migrate"]).good();
     let kept = database
         .texts("select value from instance_secrets where name = 'site.secret'")
@@ -594,11 +599,11 @@ async fn the_secret_that_an_old_database_keeps_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_in_partitions_stays_in_them() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    filled(&place, LAST_BEFORE).await;
-    let mut database = Database::open(&place).await;
+    filled(&test_db, LAST_BEFORE).await;
+    let mut database = Database::open(&test_db).await;
     database
         .run(include_str!("../../docs/partitions.sql"))
         .await;
@@ -610,7 +615,7 @@ async fn a_ledger_in_partitions_stays_in_them() {
             .await,
     );
     let sink = SmtpSink::start(Script::accept_all()).await;
-    let house = House::open_to(place, &sink).await;
+    let test_app = TestApp::open_to(test_db, &sink).await;
     assert_eq!(
         (
             database.texts(partitions).await,
@@ -620,5 +625,5 @@ async fn a_ledger_in_partitions_stays_in_them() {
         ),
         before
     );
-    what_was_under_way_goes_on(&house, &sink).await;
+    what_was_under_way_goes_on(&test_app, &sink).await;
 }

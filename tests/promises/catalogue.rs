@@ -1,12 +1,12 @@
 //! The catalogue, in and out of files.
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue::comparison;
 use crate::support::catalogue::small;
-use crate::support::house::START;
 use crate::support::on_both;
+use crate::support::test_app::START;
 use serde_json::Value;
 use serde_json::json;
 use verdicts::app::Clock;
@@ -77,13 +77,13 @@ fn names(answer: &Value) -> Vec<String> {
 }
 
 on_both! {
-    async fn an_import_counts_what_is_added_changed_and_unchanged(place) {
-        let (program, text) = (Program::set_up(&place), small(3, start()));
+    async fn an_import_counts_what_is_added_changed_and_unchanged(test_db) {
+        let (program, text) = (Program::set_up(&test_db), small(3, start()));
         program.write("c.toml", &text);
         assert_eq!(import(&program, "c.toml"), all("added", [6, 12, 3]));
-        let before = place.dump().await;
+        let before = test_db.dump().await;
         assert_eq!(import(&program, "c.toml"), all("unchanged", [6, 12, 3]));
-        assert_eq!(place.dump().await, before);
+        assert_eq!(test_db.dump().await, before);
 
         // t0 has new words of its own, t1 has new reviews, and t2 is described with one review less, which stays.
         let third = "[[tools.reviews]]\nreviewer = \"Skeptic\"\nscore = 40\nverdict = \"skip\"\ntake = \"Nobody measured t2. I would wait.\"\n";
@@ -102,16 +102,16 @@ on_both! {
         assert!(words.contains("Tools        0 added, 0 changed, 8 unchanged, 0 removed"), "{words}");
     }
 
-    async fn one_new_review_leaves_the_others_and_their_order(place) {
-        let program = Program::set_up(&place);
+    async fn one_new_review_leaves_the_others_and_their_order(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("c.toml", small(2, start()).replace("pricing = \"Free\"", "pricing = \"Free\"\nurl = \"https://tool.example/\""));
         import(&program, "c.toml");
         let tool = "[[tools]]\nslug = \"t0-l\"\nname = \"Tool t0 l\"\ncategory = \"Design\"\ntagline = \"Does t0\"\ndescription = \"It does t0 on the l side.\"\n\
                     published_at = 2026-11-24T06:30:00Z\n[[tools.reviews]]\nreviewer = \"Futurist\"\nscore = 60\nverdict = \"ship\"\ntake = \"Later.\"\n";
         program.write("one.toml", tool);
-        let before = place.dump().await;
+        let before = test_db.dump().await;
         let checked = program.run(&["--json", "catalog", "check", "one.toml"]).good().json();
-        assert_eq!(place.dump().await, before, "a check changes nothing");
+        assert_eq!(test_db.dump().await, before, "a check changes nothing");
         assert_eq!(names(&checked), ["added review t0-l Futurist", "changed tool t0-l"]);
         assert_eq!(program.run(&["--json", "catalog", "import", "one.toml"]).good().json(), checked, "what was shown is what was done");
         let exported = program.run(&["catalog", "export", "-"]).good().json();
@@ -120,8 +120,8 @@ on_both! {
         assert_eq!((order, &kept["url"], &kept["pricing"]), (vec!["Builder", "Skeptic", "Futurist"], &"https://tool.example/".into(), &"Free".into()));
     }
 
-    async fn replace_takes_out_what_a_document_does_not_mention_and_names_it(place) {
-        let program = Program::set_up(&place);
+    async fn replace_takes_out_what_a_document_does_not_mention_and_names_it(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("c.toml", small(2, start()));
         import(&program, "c.toml");
         program.write("one.toml", comparison("t0", "Design", start() - chrono::TimeDelta::hours(1)).replacen("reviewer = \"Skeptic\"", "reviewer = \"Founder\"", 1));
@@ -140,36 +140,36 @@ on_both! {
         program.run(&["catalog", "import", "bad.toml", "--replace"]).refused(&["there is no tool t0-l", "replaces all"]);
     }
 
-    async fn remove_takes_out_a_comparison_or_a_tool_with_what_hangs_on_it(place) {
-        let program = Program::set_up(&place);
+    async fn remove_takes_out_a_comparison_or_a_tool_with_what_hangs_on_it(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("c.toml", small(2, start()));
         import(&program, "c.toml");
         let remove = |slug: &str| names(&program.run(&["--json", "catalog", "remove", slug]).good().json());
         assert_eq!(remove("t0-l-vs-t0-r"), ["removed comparison t0-l-vs-t0-r"]);
         assert_eq!(remove("t1-l"), ["removed comparison t1-l-vs-t1-r", "removed tool t1-l", "removed review t1-l Builder", "removed review t1-l Skeptic"]);
-        let before = place.dump().await;
+        let before = test_db.dump().await;
         program.run(&["catalog", "remove", "t1-l"]).refused(&["no tool and no comparison t1-l", "nothing was removed"]);
-        assert_eq!(place.dump().await, before);
+        assert_eq!(test_db.dump().await, before);
     }
 
-    async fn categories_that_differ_in_case_are_one_by_the_first_spelling(place) {
-        let house = House::open(place.again()).await;
-        let program = Program::set_up(&place);
+    async fn categories_that_differ_in_case_are_one_by_the_first_spelling(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
+        let program = Program::set_up(&test_db);
         program.write("a.toml", comparison("a", "Developer Tools", start()));
         program.write("b.toml", comparison("b", "developer  tools", start()) + &comparison("c", "DEVELOPER TOOLS", start()));
         import(&program, "a.toml");
         import(&program, "b.toml");
         assert_eq!(import(&program, "b.toml"), all("unchanged", [4, 8, 2]));
-        assert_eq!(house.app.storage.categories(house.app.now()).await.expect("categories"), ["Developer Tools"]);
+        assert_eq!(test_app.app.storage.categories(test_app.app.now()).await.expect("categories"), ["Developer Tools"]);
         let exported = program.run(&["catalog", "export", "-"]).good().json();
         assert!(exported["tools"].as_array().expect("a list").iter().all(|tool| tool["category"] == "Developer Tools"), "{exported}");
     }
 
-    async fn a_file_a_folder_and_standard_input_say_the_same(place) {
-        let program = Program::set_up(&place);
+    async fn a_file_a_folder_and_standard_input_say_the_same(test_db) {
+        let program = Program::set_up(&test_db);
         let (first, second) = (comparison("a", "Design", start()), comparison("b", "Data", start()));
         let whole = format!("{first}{second}");
-        std::fs::create_dir(place.dir.path().join("folder")).expect("a folder");
+        std::fs::create_dir(test_db.dir.path().join("folder")).expect("a folder");
         program.write("folder/a.toml", &first);
         program.write("folder/b.JSON", as_json(&second));
         program.write("folder/README.md", "Not a catalogue.");
@@ -182,33 +182,33 @@ on_both! {
         assert_eq!(without_names(piped.good().json()), all("unchanged", [4, 8, 2]));
     }
 
-    async fn one_broken_comparison_among_many_imports_nothing(place) {
-        let program = Program::set_up(&place);
+    async fn one_broken_comparison_among_many_imports_nothing(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("known.toml", comparison("t0", "Data", start()));
         import(&program, "known.toml");
-        let before = place.dump().await;
+        let before = test_db.dump().await;
         let broken = "[[comparisons]]\nleft = \"t1-l\"\nright = \"nowhere\"\npublished_at = 2026-11-24T00:00:00Z\n";
         program.write("many.toml", small(40, start()) + broken);
         for command in ["check", "import"] {
             program.run(&["catalog", command, "many.toml"]).refused(&["t1-l-vs-nowhere", "there is no tool nowhere"]);
-            assert_eq!(place.dump().await, before, "{command}");
+            assert_eq!(test_db.dump().await, before, "{command}");
         }
         program.write("many.toml", small(40, start()) + &broken.replace("nowhere", "t39-r"));
         assert_eq!(import(&program, "many.toml")["comparisons"]["added"], 40);
     }
 
-    async fn a_check_says_what_it_read_and_changes_nothing(place) {
-        let program = Program::set_up(&place);
+    async fn a_check_says_what_it_read_and_changes_nothing(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("c.toml", small(2, start()));
-        let before = place.dump().await;
+        let before = test_db.dump().await;
         let said = program.run(&["--json", "catalog", "check", "c.toml"]).good();
         assert_eq!(without_names(said.json()), all("added", [4, 8, 2]));
         assert!(program.run(&["catalog", "check", "c.toml"]).good().out.contains("added comparison t0-l-vs-t0-r"));
-        assert_eq!(place.dump().await, before);
+        assert_eq!(test_db.dump().await, before);
     }
 
-    async fn a_comparison_may_name_tools_that_only_the_database_knows(place) {
-        let program = Program::set_up(&place);
+    async fn a_comparison_may_name_tools_that_only_the_database_knows(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("tools.toml", small(2, start()));
         import(&program, "tools.toml");
         program.write("more.toml", "[[comparisons]]\nleft = \"t0-l\"\nright = \"t1-l\"\npublished_at = 2026-11-24T00:00:00Z\n");
@@ -216,8 +216,8 @@ on_both! {
         assert_eq!(import(&program, "more.toml"), all("added", [0, 0, 1]));
     }
 
-    async fn what_is_exported_imports_unchanged_here_and_whole_elsewhere(place) {
-        let program = Program::set_up(&place);
+    async fn what_is_exported_imports_unchanged_here_and_whole_elsewhere(test_db) {
+        let program = Program::set_up(&test_db);
         let odd = small(4, start()).replace("Does t1", "Does “t1” & <b>\\\\ 'more' \\\"too\\\"").replace("It does t2", "One.\\n\\nTwo — ünd 日本");
         program.write("odd.toml", odd.replacen("published_at = 2026-11-24T06:30:00Z", "published_at = 2026-11-24T07:30:00.125+01:00", 1) + SEED);
         import(&program, "odd.toml");
@@ -226,17 +226,17 @@ on_both! {
             assert_eq!(import(&program, file), all("unchanged", [10, 24, 5]), "{file}");
         }
         let exported = program.run(&["catalog", "export", "-"]).good();
-        assert_eq!(exported.out, std::fs::read_to_string(place.dir.path().join("out.json")).expect("a file"));
+        assert_eq!(exported.out, std::fs::read_to_string(test_db.dir.path().join("out.json")).expect("a file"));
 
-        let elsewhere = Place::sqlite();
+        let elsewhere = TestDb::sqlite();
         let other = Program::set_up(&elsewhere);
-        other.write("in.toml", std::fs::read(place.dir.path().join("out.toml")).expect("a file"));
+        other.write("in.toml", std::fs::read(test_db.dir.path().join("out.toml")).expect("a file"));
         assert_eq!(import(&other, "in.toml"), all("added", [10, 24, 5]));
         assert_eq!(other.run(&["catalog", "export", "-"]).good().json(), exported.json());
     }
 
-    async fn dates_to_now_moves_all_dates_alike(place) {
-        let program = Program::set_up(&place);
+    async fn dates_to_now_moves_all_dates_alike(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("old.toml", small(3, "2019-05-01T00:00:00Z".parse().expect("a moment")));
         let before = Clock::system().now();
         program.run(&["catalog", "import", "--dates-to-now", "old.toml"]).good();
@@ -251,8 +251,8 @@ on_both! {
         assert_eq!([(date(0) - date(1)).num_milliseconds(), (date(1) - date(2)).num_milliseconds()], [3_600_000; 2]);
     }
 
-    async fn drop_sample_takes_out_what_is_invented_and_nothing_else(place) {
-        let program = Program::set_up(&place);
+    async fn drop_sample_takes_out_what_is_invented_and_nothing_else(test_db) {
+        let program = Program::set_up(&test_db);
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/content");
         let imported = import(&program, sample);
         let count = |kind: &str| imported[kind]["added"].as_u64().expect("a count");
@@ -268,20 +268,20 @@ on_both! {
         assert_eq!(program.run(&["--json", "catalog", "drop-sample"]).good().json(), json!({ "tools": 0, "comparisons": 0 }));
     }
 
-    async fn the_facts_of_the_seed_comparison_stand_on_its_pages_and_in_the_mail(place) {
-        let house = House::open(place).await;
-        house.stock(SEED).await;
-        let page = house.page("/comparisons/llama-4-compact-12b-vs-mistral-small-3-1").await;
+    async fn the_facts_of_the_seed_comparison_stand_on_its_pages_and_in_the_mail(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.seed_catalogue(SEED).await;
+        let page = test_app.page("/comparisons/llama-4-compact-12b-vs-mistral-small-3-1").await;
         let facts = ["4 ship / 0 skip", "3 ship / 1 skip", "No panel take", "No community votes yet", "Llama 4 Compact (12B)", "Mistral Small 3.1"];
         let prices = ["Free / Open weights (Llama community license)", "Free / Open Source (Apache 2.0) — API pricing via La Plateforme"];
         for fact in facts.iter().chain(&prices).chain(&["Developer Tools", "82", "75", "80", "72", "45"]) {
             assert!(page.contains(fact), "{fact} in {page}");
         }
         for (tool, panel) in [("llama-4-compact-12b", "4 ship / 0 skip"), ("mistral-small-3-1", "3 ship / 1 skip")] {
-            let page = house.page(&format!("/tools/{tool}")).await;
+            let page = test_app.page(&format!("/tools/{tool}")).await;
             assert!(page.contains(panel) && page.matches("No panel take").count() == 1, "{page}");
         }
-        let mail = house.app.preview(house.slot(), house.app.now()).await.expect("a digest").rendered;
+        let mail = test_app.app.preview(test_app.slot(), test_app.app.now()).await.expect("a digest").rendered;
         for fact in ["No panel take", "Llama 4 Compact (12B)", "Mistral Small 3.1", "82", "75", "80", "72", "45"] {
             assert!(mail.html.contains(fact) && mail.text.contains(fact), "{fact} in {} and {}", mail.html, mail.text);
         }
@@ -290,8 +290,8 @@ on_both! {
 
 #[test]
 fn a_fault_names_the_file_and_the_place_in_it() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     let good = comparison("a", "Design", start());
     let broken = [
         (
@@ -363,9 +363,9 @@ fn a_fault_names_the_file_and_the_place_in_it() {
 
 #[test]
 fn two_files_of_a_folder_that_describe_one_tool_are_refused_by_name() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
-    std::fs::create_dir(place.dir.path().join("folder")).expect("a folder");
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
+    std::fs::create_dir(test_db.dir.path().join("folder")).expect("a folder");
     program.write("folder/1.toml", comparison("a", "Design", start()));
     program.write("folder/2.toml", comparison("a", "Design", start()));
     program
@@ -375,9 +375,9 @@ fn two_files_of_a_folder_that_describe_one_tool_are_refused_by_name() {
 
 #[test]
 fn a_check_names_every_fault_and_an_empty_folder_is_one() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
-    std::fs::create_dir(place.dir.path().join("folder")).expect("a folder");
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
+    std::fs::create_dir(test_db.dir.path().join("folder")).expect("a folder");
     for command in ["check", "import"] {
         program
             .run(&["catalog", command, "folder"])

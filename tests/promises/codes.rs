@@ -34,7 +34,7 @@ use verdicts::domain::user::Stage;
 use verdicts::domain::webhook::Provider;
 use verdicts::domain::webhook::WebhookKind;
 
-use crate::support::Place;
+use crate::support::TestDb;
 
 fn is<T: FromStr>(text: &str) -> bool {
     text.parse::<T>().is_ok()
@@ -117,23 +117,23 @@ fn is_yes(text: &str) -> bool {
 }
 
 /// Codes in a database that no enum knows, each with its column; and the tables with a column of codes that is empty.
-pub async fn unknown(place: &Place) -> (Vec<String>, Vec<&'static str>) {
+pub async fn unknown(test_db: &TestDb) -> (Vec<String>, Vec<&'static str>) {
     let (mut unknown, mut empty) = (Vec::new(), Vec::new());
     for (table, column, is_known) in CODES {
-        let column = match place.is_postgres() {
+        let column = match test_db.is_postgres() {
             true => column.to_owned(),
             false => column.replace("chr(", "char("),
         };
         let sql = sqlx::AssertSqlSafe(format!(
             "select distinct {column} from {table} where {column} is not null"
         ));
-        let codes: Vec<String> = if place.is_postgres() {
-            let pool = sqlx::PgPool::connect(&place.database_url)
+        let codes: Vec<String> = if test_db.is_postgres() {
+            let pool = sqlx::PgPool::connect(&test_db.database_url)
                 .await
                 .expect("a connection");
             sqlx::query_scalar(sql).fetch_all(&pool).await
         } else {
-            let pool = sqlx::SqlitePool::connect(&place.database_url)
+            let pool = sqlx::SqlitePool::connect(&test_db.database_url)
                 .await
                 .expect("a connection");
             sqlx::query_scalar(sql).fetch_all(&pool).await

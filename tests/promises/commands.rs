@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue::small;
 use crate::support::on_both;
 use crate::support::program::Said;
@@ -64,15 +64,15 @@ fn keeps_the_secret(said: Said) -> Said {
     said
 }
 
-fn plain() -> (Place, Program) {
-    let place = Place::sqlite();
-    let program = Program::in_place(&place);
-    (place, program)
+fn plain() -> (TestDb, Program) {
+    let test_db = TestDb::sqlite();
+    let program = Program::in_place(&test_db);
+    (test_db, program)
 }
 
 on_both! {
-    async fn every_answer_is_one_json_document_in_the_promised_shape(place) {
-        let program = Program::set_up(&place);
+    async fn every_answer_is_one_json_document_in_the_promised_shape(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("c.toml", small(6, verdicts::app::Clock::system().now()));
         program.write("l.csv", "email,state\nada@example.org,\nbob@example.org,\nbroken,\nleft@example.org,unsubscribed\n");
         has(&document(&program, &["migrate"]), &["status"]);
@@ -111,24 +111,24 @@ on_both! {
         document(&program, &["catalog", "drop-sample"]);
     }
 
-    async fn an_export_to_a_file_is_answered_in_json_too(place) {
-        let program = Program::set_up(&place);
+    async fn an_export_to_a_file_is_answered_in_json_too(test_db) {
+        let program = Program::set_up(&test_db);
         document(&program, &["subscribers", "export", "out.csv"]);
         document(&program, &["catalog", "export", "out.json"]);
     }
 
-    async fn migrating_twice_is_migrating_once(place) {
-        let program = Program::set_up(&place);
-        let before = place.dump().await;
+    async fn migrating_twice_is_migrating_once(test_db) {
+        let program = Program::set_up(&test_db);
+        let before = test_db.dump().await;
         program.run(&["migrate"]).good();
-        assert_eq!(place.dump().await, before);
+        assert_eq!(test_db.dump().await, before);
     }
 
-    async fn a_mail_server_that_cannot_be_reached_stops_a_send_and_loses_nothing(place) {
-        let house = House::open(place.again()).await;
-        house.stock(&small(3, verdicts::app::Clock::system().now())).await;
-        house.enlist("reader", 2).await;
-        let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", "smtp://news:hunter2@127.0.0.1:1?tls=none");
+    async fn a_mail_server_that_cannot_be_reached_stops_a_send_and_loses_nothing(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
+        test_app.seed_catalogue(&small(3, verdicts::app::Clock::system().now())).await;
+        test_app.seed_subscribers("reader", 2).await;
+        let program = Program::set_up(&test_db).with("VERDICTS_MAIL__TRANSPORT", "smtp://news:hunter2@127.0.0.1:1?tls=none");
         let said = keeps_the_secret(program.run(&["--json", "digest", "send"]));
         assert!(said.code == 1 && said.err.contains("127.0.0.1:1") && said.err.contains("mail.transport"), "{said:?}");
         assert_eq!(said.json()["deliveries"]["queued"], 2);
@@ -147,10 +147,10 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_postgres_nothing_starts_before_migrate_and_says_so() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    let program = Program::in_place(&place).with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
+    let program = Program::in_place(&test_db).with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
     for arguments in [
         &["serve"][..],
         &["digest", "list"],
@@ -165,7 +165,7 @@ async fn on_postgres_nothing_starts_before_migrate_and_says_so() {
         doctor.code == 1 && doctor.out.contains("run `verdicts migrate`"),
         "{doctor:?}"
     );
-    assert!(place.dump().await.is_empty());
+    assert!(test_db.dump().await.is_empty());
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::support::HeldLedger;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestDb;
 use crate::support::catalogue;
 use crate::support::on_both;
 use crate::support::until;
@@ -17,8 +17,8 @@ const READERS: usize = 2_000;
 const CONNECTIONS: usize = 10;
 
 /// The program with `READERS` people on the list, a catalogue of this hour, and that relay.
-fn program(place: &Place, sink: &SmtpSink) -> Program {
-    let program = Program::in_place(place)
+fn program(test_db: &TestDb, sink: &SmtpSink) -> Program {
+    let program = Program::in_place(test_db)
         .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
         .with("VERDICTS_MAIL__CONNECTIONS", &CONNECTIONS.to_string())
         .with("VERDICTS_SITE__SECRET", "a secret for tests only")
@@ -111,9 +111,9 @@ fn everybody_has_it(program: &Program, sink: &SmtpSink) -> usize {
 }
 
 on_both! {
-    async fn killed_during_a_send_and_started_again_nobody_is_lost(place) {
+    async fn killed_during_a_send_and_started_again_nobody_is_lost(test_db) {
         let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(2))).await;
-        let program = program(&place, &sink);
+        let program = program(&test_db, &sink);
         let mut kills = 0;
         for at in [300, 900, 1500] {
             let mut sending = program.start("send", &["digest", "send"]);
@@ -128,9 +128,9 @@ on_both! {
         assert!(extra <= kills * CONNECTIONS, "{extra} extra copies after {kills} kills");
     }
 
-    async fn stopped_in_order_it_sends_nobody_an_extra_copy(place) {
+    async fn stopped_in_order_it_sends_nobody_an_extra_copy(test_db) {
         let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(2))).await;
-        let program = program(&place, &sink);
+        let program = program(&test_db, &sink);
         for at in [400, 1200] {
             let mut sending = program.start("send", &["digest", "send"]);
             sink.wait_for(at, Duration::from_secs(60)).await;
@@ -142,12 +142,12 @@ on_both! {
         assert!(program.run(&["digest", "audit"]).good().out.contains("0 once in doubt"));
     }
 
-    async fn while_the_ledger_cannot_be_written_each_connection_ends_one_mail_at_the_most(place) {
+    async fn while_the_ledger_cannot_be_written_each_connection_ends_one_mail_at_the_most(test_db) {
         let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(2))).await;
-        let program = program(&place, &sink);
+        let program = program(&test_db, &sink);
         let mut sending = program.start("send", &["digest", "send"]);
         sink.wait_for(300, Duration::from_secs(60)).await;
-        let mut held = HeldLedger::of(&place).await;
+        let mut held = HeldLedger::of(&test_db).await;
         let recorded = held.sent().await;
         let mut taken = 0;
         until("nothing more is sent", async || {
@@ -165,11 +165,11 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_senders_on_one_postgresql_deliver_each_mail_once() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
     let sink = SmtpSink::start(Script::accept_all()).await;
-    let program = program(&place, &sink);
+    let program = program(&test_db, &sink);
     let mut senders = [
         program.start("one", &["digest", "send"]),
         program.start("two", &["digest", "send"]),
@@ -184,9 +184,9 @@ async fn two_senders_on_one_postgresql_deliver_each_mail_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_sends_beside_a_running_service_on_one_sqlite_file() {
-    let place = Place::sqlite();
+    let test_db = TestDb::sqlite();
     let sink = SmtpSink::start(Script::accept_all()).await;
-    let program = program(&place, &sink);
+    let program = program(&test_db, &sink);
     let mut serving = program.start("serve", &["serve"]);
     program.run(&["digest", "send"]).good();
     assert_eq!(everybody_has_it(&program, &sink), 0);

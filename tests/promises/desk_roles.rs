@@ -7,24 +7,24 @@ use verdicts::domain::user::Role;
 use verdicts::web::desk::Demand;
 use verdicts::web::desk::demands;
 
-use crate::support::House;
 use crate::support::Program;
+use crate::support::TestApp;
 use crate::support::desk::Browser;
 use crate::support::desk::PASSWORD;
 use crate::support::desk::add;
 use crate::support::desk::goal;
 use crate::support::on_both;
 
-async fn without_codes(place: crate::support::Place) -> House {
-    House::open_with(place, |settings| {
+async fn without_codes(test_db: crate::support::TestDb) -> TestApp {
+    TestApp::open_with(test_db, |settings| {
         settings.desk.second_factor = SecondFactor::Off
     })
     .await
 }
 
 /// A path with something in its open parts.
-fn filled(house: &House, path: &str) -> String {
-    let slot = house.slot().to_string();
+fn filled(test_app: &TestApp, path: &str) -> String {
+    let slot = test_app.slot().to_string();
     let parts = [
         ("{token}", "x"),
         ("{name}", "nobody"),
@@ -42,19 +42,19 @@ fn filled(house: &House, path: &str) -> String {
 }
 
 on_both! {
-    async fn each_route_answers_each_role_as_the_table_says(place) {
-        let house = without_codes(place).await;
+    async fn each_route_answers_each_role_as_the_table_says(test_db) {
+        let test_app = without_codes(test_db).await;
         let everybody = Role::ALL;
         for role in everybody {
-            add(&house, &format!("{role}@desk.example"), *role).await;
+            add(&test_app, &format!("{role}@desk.example"), *role).await;
         }
         for (method, path, demand) in demands() {
-            let (path, is_sign_out) = (filled(&house, path), path == "/desk/sign-out");
+            let (path, is_sign_out) = (filled(&test_app, path), path == "/desk/sign-out");
             for role in everybody.iter().copied().map(Some).chain([None]) {
-                let browser = Browser::at(&house);
+                let browser = Browser::at(&test_app);
                 if let Some(role) = role {
                     // A sign-in counts against its network: the test is about what follows it.
-                    house.wait(TimeDelta::minutes(1));
+                    test_app.wait(TimeDelta::minutes(1));
                     assert_eq!(browser.sign_in(&format!("{role}@desk.example"), PASSWORD).await.status(), StatusCode::SEE_OTHER);
                 }
                 let answer = browser.ask(method.clone(), &path, &[], "/desk").await;
@@ -75,11 +75,11 @@ on_both! {
         }
     }
 
-    async fn what_changes_users_needs_a_recent_sign_in(place) {
-        let house = without_codes(place).await;
-        let owner = Browser::of(&house, Role::Owner).await;
+    async fn what_changes_users_needs_a_recent_sign_in(test_db) {
+        let test_app = without_codes(test_db).await;
+        let owner = Browser::of(&test_app, Role::Owner).await;
         let fields = [("email", "wil@desk.example"), ("name", "Wil"), ("role", "writer")];
-        house.wait(TimeDelta::minutes(11));
+        test_app.wait(TimeDelta::minutes(11));
         assert_eq!(owner.get("/desk/users").await.status(), StatusCode::OK, "looking needs none");
         let answer = owner.ask(reqwest::Method::POST, "/desk/users", &fields, "/desk/users").await;
         let confirm = goal(&answer);
@@ -94,7 +94,7 @@ on_both! {
         let page = owner.post("/desk/users", &fields).await.text().await.expect("a page");
         let link = page.split("value=\"http").nth(1).and_then(|rest| rest.split('"').next()).map(|rest| format!("http{rest}")).expect("a link");
 
-        let wil = Browser::at(&house);
+        let wil = Browser::at(&test_app);
         assert!(wil.page(&link).await.contains("wil@desk.example"));
         assert_eq!(wil.post(&link, &[("password", "wil@desk.example")]).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(goal(&wil.post(&link, &[("password", PASSWORD)]).await), "/desk");
@@ -102,10 +102,10 @@ on_both! {
         assert_eq!(wil.get("/desk/users").await.status(), StatusCode::FORBIDDEN);
     }
 
-    async fn an_owner_changes_users_and_the_last_owner_stays(place) {
-        let house = without_codes(place).await;
-        let owner = Browser::of(&house, Role::Owner).await;
-        let wil = Browser::of(&house, Role::Writer).await;
+    async fn an_owner_changes_users_and_the_last_owner_stays(test_db) {
+        let test_app = without_codes(test_db).await;
+        let owner = Browser::of(&test_app, Role::Owner).await;
+        let wil = Browser::of(&test_app, Role::Writer).await;
         let named = |page: &str, role: &str| {
             let row = page.split("<tr").find(|row| row.contains(&format!("{role}@desk.example"))).expect("a row").to_owned();
             row.split("/desk/users/").nth(1).and_then(|rest| rest.split('/').next()).expect("a name").to_owned()
@@ -133,8 +133,8 @@ on_both! {
         assert_eq!(owner.get("/desk/users").await.status(), StatusCode::FORBIDDEN, "at once");
     }
 
-    async fn the_command_line_is_the_way_back(place) {
-        let program = Program::set_up(&place);
+    async fn the_command_line_is_the_way_back(test_db) {
+        let program = Program::set_up(&test_db);
         let input = format!("{PASSWORD}\n");
         let add = ["--json", "users", "add", "ada@lovelace.example", "--role", "owner", "--password-stdin"];
         let said = program.run_with_input(&add, input.as_bytes());

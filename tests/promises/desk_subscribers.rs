@@ -9,21 +9,21 @@ use verdicts::config::Settings;
 use verdicts::domain::subscriber_filter::SubscriberFilter;
 use verdicts::domain::user::Role;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
-use crate::support::behind_its_back;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::desk::Browser;
 use crate::support::on_both;
+use crate::support::run_raw_sql;
 
 pub fn without_codes(settings: &mut Settings) {
     settings.desk.second_factor = SecondFactor::Off;
 }
 
-async fn house(place: Place) -> House {
-    House::open_with(place, without_codes).await
+async fn test_app(test_db: TestDb) -> TestApp {
+    TestApp::open_with(test_db, without_codes).await
 }
 
 /// The addresses in a page's table.
@@ -79,10 +79,10 @@ const LIVED: &str = "
 ";
 
 on_both! {
-    async fn pages_follow_one_another_and_hold_everybody_once(place) {
-        let house = house(place).await;
-        house.enlist("reader", 120).await;
-        let editor = Browser::of(&house, Role::Editor).await;
+    async fn pages_follow_one_another_and_hold_everybody_once(test_db) {
+        let test_app = test_app(test_db).await;
+        test_app.seed_subscribers("reader", 120).await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
         let found = walk(&editor, "state=active").await;
         let unique: BTreeSet<&String> = found.iter().collect();
         assert_eq!((found.len(), unique.len()), (120, 120));
@@ -93,25 +93,25 @@ on_both! {
         let second = editor.page(&next).await;
         assert_eq!(link(&second, "First page").as_deref(), Some("/desk/subscribers?state=active"));
         // Somebody who is erased meanwhile takes no place away: the list begins anew.
-        let gone = format!("/desk/subscribers?after={}", house.app.subscriber_name(7));
+        let gone = format!("/desk/subscribers?after={}", test_app.app.subscriber_name(7));
         assert_eq!(addresses(&editor.page(&gone).await).len(), 50);
         assert_eq!(addresses(&editor.page("/desk/subscribers?after=nonsense").await).len(), 50);
     }
 
-    async fn each_condition_finds_whom_it_means_and_all_must_hold(place) {
+    async fn each_condition_finds_whom_it_means_and_all_must_hold(test_db) {
         let sink = SmtpSink::start(Script::accept_all().reply_to("bad", "550 5.1.1 no such user")).await;
-        let house = House::stocked(place, &sink, without_codes).await;
-        house.enlist_all(
+        let test_app = TestApp::stocked(test_db, &sink, without_codes).await;
+        test_app.enlist_all(
             "email,name,source,timezone\nada@lovelace.example.org,Ada Lovelace,fair,Europe/Berlin\nadam@example.org,Bea Ada,fair,\n\
              bad@example.org,Adele,web,Europe/Paris\nzoe@other.example.org,ada zoe,web,\n",
         ).await;
-        house.sign_up("wait@example.org").await;
-        house.send_digest().await;
-        let slot = house.slot();
-        behind_its_back(&house.place, LIVED).await;
-        let editor = Browser::of(&house, Role::Editor).await;
-        let today = house.app.now().format("%Y-%m-%d").to_string();
-        let before = (house.app.now() - TimeDelta::days(5)).format("%Y-%m-%d").to_string();
+        test_app.sign_up("wait@example.org").await;
+        test_app.send_digest().await;
+        let slot = test_app.slot();
+        run_raw_sql(&test_app.test_db, LIVED).await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
+        let today = test_app.app.now().format("%Y-%m-%d").to_string();
+        let before = (test_app.app.now() - TimeDelta::days(5)).format("%Y-%m-%d").to_string();
         let (ada, adam, bad, zoe, wait) = ("ada@lovelace.example.org", "adam@example.org", "bad@example.org", "zoe@other.example.org", "wait@example.org");
         let cases: Vec<(String, Vec<&str>)> = vec![
             (String::new(), vec![ada, adam, bad, zoe, wait]),
@@ -154,19 +154,19 @@ on_both! {
             assert_eq!(found, expected, "{query}");
             let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
             let filter = SubscriberFilter::of(pairs.iter().map(|(k, v)| (k.as_str(), v.as_str()))).expect("a filter");
-            let counted = house.app.count_all(&filter).await.expect("counted");
+            let counted = test_app.app.count_all(&filter).await.expect("counted");
             assert_eq!(counted, expected.len() as u64, "{query}");
         }
     }
 
-    async fn each_number_of_a_digests_sum_leads_to_its_people(place) {
+    async fn each_number_of_a_digests_sum_leads_to_its_people(test_db) {
         let sink = SmtpSink::start(Script::accept_all().reply_to("bad", "550 5.1.1 no such user")).await;
-        let house = House::stocked(place, &sink, without_codes).await;
-        house.enlist("reader", 3).await;
-        house.enlist_all("email\nbad@example.org\n").await;
-        house.send_digest().await;
-        let slot = house.slot();
-        let editor = Browser::of(&house, Role::Editor).await;
+        let test_app = TestApp::stocked(test_db, &sink, without_codes).await;
+        test_app.seed_subscribers("reader", 3).await;
+        test_app.enlist_all("email\nbad@example.org\n").await;
+        test_app.send_digest().await;
+        let slot = test_app.slot();
+        let editor = Browser::of(&test_app, Role::Editor).await;
         let page = editor.page(&format!("/desk/digests/{slot}")).await;
         for (name, count, people) in [("recipients", 4, 4), ("sent", 3, 3), ("failed", 1, 1)] {
             let path = link(&page, &format!("{count}<span class=\"unseen\"> {name}</span>")).unwrap_or_else(|| panic!("{name}: {page}"));
@@ -174,24 +174,24 @@ on_both! {
             assert_eq!(addresses(&list).len(), people, "{name}");
             assert!(name == "sent" || addresses(&list).contains(&"bad@example.org".to_owned()), "{name}");
         }
-        let failed = house.app.storage.failed_deliveries(slot, i64::MIN, 10).await.expect("deliveries");
+        let failed = test_app.app.storage.failed_deliveries(slot, i64::MIN, 10).await.expect("deliveries");
         assert!(failed.len() == 1 && failed[0].email.as_deref() == Some("bad@example.org") && failed[0].reply.as_deref().is_some_and(|reply| reply.contains("5.1.1")), "{failed:?}");
-        let writer = Browser::of(&house, Role::Writer).await;
+        let writer = Browser::of(&test_app, Role::Writer).await;
         assert!(!writer.page(&format!("/desk/digests/{slot}")).await.contains("/desk/subscribers"));
-        let program = Program::set_up(&house.place);
+        let program = Program::set_up(&test_app.test_db);
         let shown = program.run(&["--json", "digest", "show", &slot.to_string(), "--failed"]).good().json();
         assert_eq!(shown["failed"][0]["email"], "bad@example.org");
         assert!(program.run(&["digest", "show", &slot.to_string(), "--failed"]).good().out.contains("bad@example.org  550"));
     }
 
-    async fn what_is_rare_is_looked_for_in_bounded_steps(place) {
-        let house = house(place).await;
-        house.enlist("reader", 3).await;
-        behind_its_back(&house.place, "insert into subscribers (id, email, email_key, state, state_at, created_at)
+    async fn what_is_rare_is_looked_for_in_bounded_steps(test_db) {
+        let test_app = test_app(test_db).await;
+        test_app.seed_subscribers("reader", 3).await;
+        run_raw_sql(&test_app.test_db, "insert into subscribers (id, email, email_key, state, state_at, created_at)
             with recursive n (i) as (select 1 union all select i + 1 from n where i < 45000)
             select i, i || '@many.example.org', i || '@many.example.org', 'active', 0, 0 from n").await;
-        behind_its_back(&house.place, "update subscribers set timezone = 'Europe/Oslo' where id = 17").await;
-        let editor = Browser::of(&house, Role::Editor).await;
+        run_raw_sql(&test_app.test_db, "update subscribers set timezone = 'Europe/Oslo' where id = 17").await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
         let first = editor.page("/desk/subscribers?zone=Europe%2FOslo").await;
         assert!(first.contains("None among those that were looked at so far") && first.contains("At least 0 subscribers"), "{first}");
         assert_eq!(walk(&editor, "zone=Europe%2FOslo").await, ["17@many.example.org"]);
@@ -199,10 +199,10 @@ on_both! {
         assert!(all.contains("10,000+ subscribers"));
     }
 
-    async fn a_role_without_the_right_sees_no_address(place) {
-        let house = house(place).await;
-        house.enlist_all("email,name\nada@lovelace.example.org,Ada Lovelace\n").await;
-        let analyst = Browser::of(&house, Role::Analyst).await;
+    async fn a_role_without_the_right_sees_no_address(test_db) {
+        let test_app = test_app(test_db).await;
+        test_app.enlist_all("email,name\nada@lovelace.example.org,Ada Lovelace\n").await;
+        let analyst = Browser::of(&test_app, Role::Analyst).await;
         for query in ["", "?state=active", "?search=%40lovelace.example.org"] {
             let page = analyst.page(&format!("/desk/subscribers{query}")).await;
             assert_eq!(addresses(&page), ["a***@l***.org"], "{query}");
@@ -213,14 +213,14 @@ on_both! {
             assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{guess}");
             assert!(answer.text().await.expect("a page").contains("sees no addresses"));
         }
-        let writer = Browser::of(&house, Role::Writer).await;
+        let writer = Browser::of(&test_app, Role::Writer).await;
         assert_eq!(writer.get("/desk/subscribers").await.status(), StatusCode::FORBIDDEN);
         assert!(!writer.page("/desk").await.contains("/desk/subscribers"));
     }
 
-    async fn a_condition_that_cannot_be_read_is_named_beside_its_field(place) {
-        let house = house(place).await;
-        let editor = Browser::of(&house, Role::Editor).await;
+    async fn a_condition_that_cannot_be_read_is_named_beside_its_field(test_db) {
+        let test_app = test_app(test_db).await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
         let answer = editor.get("/desk/subscribers?joined_from=yesterday&bounced=x&state=active").await;
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
         let page = answer.text().await.expect("a page");
@@ -232,8 +232,8 @@ on_both! {
         assert!(page.contains("issue 2026-W10: failed") && page.contains("href=\"/desk/subscribers?state=active\""), "{page}");
     }
 
-    async fn the_command_line_takes_the_same_conditions(place) {
-        let program = Program::set_up(&place);
+    async fn the_command_line_takes_the_same_conditions(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("list.csv", "email,name,source\nada@example.org,Ada,fair\nbob@example.org,Bob,web\ncy@other.example.org,Cy,web\n");
         program.run(&["subscribers", "import", "list.csv", "--consent", "fair", "--confirmed"]).good();
         program.run(&["subscribers", "add", "dee@example.org", "--consent", "by phone"]).good();

@@ -9,10 +9,10 @@ use verdicts::domain::actor::Actor;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::user::Role;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue;
 use crate::support::desk::Browser;
 use crate::support::desk::goal;
@@ -24,33 +24,35 @@ fn desk(settings: &mut Settings) {
     settings.schedule.approval = Approval::Required;
 }
 
-/// A house with nine comparisons, three readers and mail that stays in a folder.
-async fn house(place: Place) -> House {
-    let house = House::open_with(place, desk).await;
-    house.stock(&catalogue::small(9, house.app.now())).await;
-    house.enlist("reader", 3).await;
-    house
+/// A service with nine comparisons, three readers and mail that stays in a folder.
+async fn test_app(test_db: TestDb) -> TestApp {
+    let test_app = TestApp::open_with(test_db, desk).await;
+    test_app
+        .seed_catalogue(&catalogue::small(9, test_app.app.now()))
+        .await;
+    test_app.seed_subscribers("reader", 3).await;
+    test_app
 }
 
-async fn state(house: &House) -> DigestState {
-    let digest = house
+async fn state(test_app: &TestApp) -> DigestState {
+    let digest = test_app
         .app
         .storage
-        .digest(house.slot())
+        .digest(test_app.slot())
         .await
         .expect("an answer");
     digest.expect("a digest").state
 }
 
 on_both! {
-    async fn the_week_shows_what_is_picked_and_what_comes_next(place) {
-        let house = house(place).await;
-        let editor = Browser::of(&house, Role::Editor).await;
-        let before = house.place.dump().await.len();
+    async fn the_week_shows_what_is_picked_and_what_comes_next(test_db) {
+        let test_app = test_app(test_db).await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
+        let before = test_app.test_db.dump().await.len();
         let page = editor.page("/desk").await;
-        assert_eq!(house.place.dump().await.len(), before, "looking makes nothing");
+        assert_eq!(test_app.test_db.dump().await.len(), before, "looking makes nothing");
         let (picks, next) = page.split_once("Next in line").expect("both");
-        let edition = house.app.edition(house.slot(), house.app.now()).await.expect("an edition");
+        let edition = test_app.app.edition(test_app.slot(), test_app.app.now()).await.expect("an edition");
         assert!(!edition.content.items.is_empty());
         for item in &edition.content.items {
             assert!(picks.contains(&item.matchup.title()), "{}", item.matchup.title());
@@ -68,35 +70,35 @@ on_both! {
         assert!(again.contains("has a digest already"), "a reload does no harm: {again}");
     }
 
-    async fn a_digest_is_approved_stopped_sent_and_its_sum_adds_up(place) {
-        let house = house(place).await;
-        let editor = Browser::of(&house, Role::Editor).await;
+    async fn a_digest_is_approved_stopped_sent_and_its_sum_adds_up(test_db) {
+        let test_app = test_app(test_db).await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
         editor.press("/desk/draft", &[]).await;
-        let at = |action: &str| format!("/desk/digests/{}/{action}", house.slot());
+        let at = |action: &str| format!("/desk/digests/{}/{action}", test_app.slot());
         let question = editor.page(&at("approve")).await;
-        assert!(question.contains("3 readers") && state(&house).await == DigestState::Draft, "asking does nothing");
+        assert!(question.contains("3 readers") && state(&test_app).await == DigestState::Draft, "asking does nothing");
         assert!(editor.press(&at("approve"), &[]).await.contains("Approved:"));
-        assert_eq!(state(&house).await, DigestState::Approved);
+        assert_eq!(state(&test_app).await, DigestState::Approved);
         assert!(editor.press(&at("withdraw"), &[]).await.contains("is a draft again"));
         let refused = editor.press(&at("send"), &[]).await;
-        assert!(refused.contains("is not approved") && state(&house).await == DigestState::Draft, "approval is required");
+        assert!(refused.contains("is not approved") && state(&test_app).await == DigestState::Draft, "approval is required");
         editor.press(&at("approve"), &[]).await;
         assert!(editor.page(&at("send")).await.contains("Send it to 3 readers"));
         assert!(editor.press(&at("send"), &[]).await.contains("Until then you can stop it"));
-        house.app.tick().await.expect("a tick");
-        assert!(house.mails_to("reader0@example.org").is_empty(), "the time to undo is not over");
+        test_app.app.tick().await.expect("a tick");
+        assert!(test_app.mails_to("reader0@example.org").is_empty(), "the time to undo is not over");
         editor.press(&at("withdraw"), &[]).await;
-        house.wait(TimeDelta::minutes(10));
-        house.app.tick().await.expect("a tick");
-        assert_eq!(state(&house).await, DigestState::Draft, "stopped in time");
+        test_app.wait(TimeDelta::minutes(10));
+        test_app.app.tick().await.expect("a tick");
+        assert_eq!(state(&test_app).await, DigestState::Draft, "stopped in time");
         editor.press(&at("approve"), &[]).await;
         editor.press(&at("send"), &[]).await;
-        house.wait(TimeDelta::minutes(5) + TimeDelta::seconds(1));
-        house.app.tick().await.expect("a tick");
+        test_app.wait(TimeDelta::minutes(5) + TimeDelta::seconds(1));
+        test_app.app.tick().await.expect("a tick");
         assert!(editor.press(&at("withdraw"), &[]).await.contains("only an approved one"), "it is out");
-        house.deliver_while("the digest is sent", async || state(&house).await == DigestState::Sent).await;
+        test_app.deliver_while("the digest is sent", async || state(&test_app).await == DigestState::Sent).await;
         for n in 0..3 {
-            assert_eq!(house.mails_to(&format!("reader{n}@example.org")).len(), 1);
+            assert_eq!(test_app.mails_to(&format!("reader{n}@example.org")).len(), 1);
         }
         let page = editor.page("/desk").await;
         let numbers = |page: &str| -> Vec<u64> {
@@ -107,41 +109,41 @@ on_both! {
         let found = numbers(&page);
         assert_eq!((found[0], found[1..].iter().sum::<u64>(), found[3]), (3, 3, 3), "{found:?}");
         let list = editor.page("/desk/digests").await;
-        assert!(list.contains(&house.slot().to_string()) && list.contains("sent"), "{list}");
+        assert!(list.contains(&test_app.slot().to_string()) && list.contains("sent"), "{list}");
     }
 
-    async fn sending_is_paused_resumed_and_cancelled(place) {
+    async fn sending_is_paused_resumed_and_cancelled(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let house = House::stocked(place, &sink, desk).await;
-        house.enlist("reader", 40).await;
-        let editor = Browser::of(&house, Role::Editor).await;
+        let test_app = TestApp::stocked(test_db, &sink, desk).await;
+        test_app.seed_subscribers("reader", 40).await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
         editor.press("/desk/draft", &[]).await;
-        let at = |action: &str| format!("/desk/digests/{}/{action}", house.slot());
+        let at = |action: &str| format!("/desk/digests/{}/{action}", test_app.slot());
         for action in ["approve", "send"] {
             editor.press(&at(action), &[]).await;
         }
-        house.wait(TimeDelta::minutes(6));
-        house.app.tick().await.expect("a tick");
-        assert_eq!(state(&house).await, DigestState::Sending);
+        test_app.wait(TimeDelta::minutes(6));
+        test_app.app.tick().await.expect("a tick");
+        assert_eq!(state(&test_app).await, DigestState::Sending);
         assert!(editor.page(&at("pause")).await.contains("40 readers get it only once it goes on"));
         assert!(editor.press(&at("pause"), &[]).await.contains("is paused"));
-        assert_eq!(state(&house).await, DigestState::Paused);
+        assert_eq!(state(&test_app).await, DigestState::Paused);
         assert!(goal(&editor.get(&at("approve")).await).contains("/desk/digests/"), "what does not fit any more leads back");
         assert!(editor.press(&at("resume"), &[]).await.contains("goes on"));
         let question = editor.page(&at("cancel")).await;
         assert!(question.contains("40 readers never get it"), "{question}");
         editor.press(&at("cancel"), &[]).await;
-        assert_eq!(state(&house).await, DigestState::Cancelled);
-        until("all are ended", async || house.app.status(house.slot()).await.expect("a status").tally.open() == 0).await;
+        assert_eq!(state(&test_app).await, DigestState::Cancelled);
+        until("all are ended", async || test_app.app.status(test_app.slot()).await.expect("a status").tally.open() == 0).await;
         assert_eq!(sink.received().len(), 0);
     }
 
-    async fn the_preview_is_the_mail_that_goes_out(place) {
-        let house = house(place).await;
-        let analyst = Browser::of(&house, Role::Analyst).await;
-        house.app.draft_digest(&Actor::cli()).await.expect("a draft");
-        let slot = house.slot();
-        let preview = house.app.preview(slot, house.app.now()).await.expect("a preview").rendered;
+    async fn the_preview_is_the_mail_that_goes_out(test_db) {
+        let test_app = test_app(test_db).await;
+        let analyst = Browser::of(&test_app, Role::Analyst).await;
+        test_app.app.draft_digest(&Actor::cli()).await.expect("a draft");
+        let slot = test_app.slot();
+        let preview = test_app.app.preview(slot, test_app.app.now()).await.expect("a preview").rendered;
         for show in ["light", "dark", "phone"] {
             let page = analyst.page(&format!("/desk/digests/{slot}/preview?show={show}")).await;
             assert!(page.contains("<iframe class=\"mail") && page.contains("aria-current=\"page\""), "{show}");
@@ -163,14 +165,14 @@ on_both! {
         assert_eq!(skeleton(&texts[0]), skeleton(&plain), "the body is the mail's own");
     }
 
-    async fn a_writer_changes_what_goes_out_and_an_old_page_changes_nothing(place) {
-        let house = house(place).await;
-        let writer = Browser::of(&house, Role::Writer).await;
+    async fn a_writer_changes_what_goes_out_and_an_old_page_changes_nothing(test_db) {
+        let test_app = test_app(test_db).await;
+        let writer = Browser::of(&test_app, Role::Writer).await;
         writer.press("/desk/draft", &[]).await;
-        let slot = house.slot();
+        let slot = test_app.slot();
         let edit = format!("/desk/digests/{slot}/edit");
         let now = async || -> Vec<String> {
-            let picks = house.app.storage.picks(slot).await.expect("picks");
+            let picks = test_app.app.storage.picks(slot).await.expect("picks");
             picks.into_iter().map(|pick| pick.comparison.to_string()).collect()
         };
         let first = now().await;
@@ -188,10 +190,10 @@ on_both! {
         writer.press(&edit, &[("seen", &third.join(" ")), ("add", &first[0])]).await;
         assert_eq!(now().await.last(), Some(&first[0]));
         let fourth = now().await.join(" ");
-        house.app.approve_digest(&Actor::cli(), slot).await.expect("approved");
+        test_app.app.approve_digest(&Actor::cli(), slot).await.expect("approved");
         let said = writer.press(&edit, &[("seen", &fourth), ("down", &first[1])]).await;
         assert!(said.contains("The order is changed. It was approved as it was"), "{said}");
-        assert_eq!(state(&house).await, DigestState::Draft);
+        assert_eq!(state(&test_app).await, DigestState::Draft);
         let fourth = now().await.join(" ");
         writer.press(&edit, &[("seen", &fourth), ("up", &first[1])]).await;
         let fourth = now().await.join(" ");
@@ -199,50 +201,50 @@ on_both! {
         assert_eq!(writer.post(&edit, &[("seen", &fourth), ("up", "No Slug")]).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
     }
 
-    async fn an_analyst_sees_the_week_and_no_button(place) {
-        let house = house(place).await;
-        house.app.draft_digest(&Actor::cli()).await.expect("a draft");
+    async fn an_analyst_sees_the_week_and_no_button(test_db) {
+        let test_app = test_app(test_db).await;
+        test_app.app.draft_digest(&Actor::cli()).await.expect("a draft");
         for (role, buttons) in [(Role::Owner, true), (Role::Editor, true), (Role::Writer, false), (Role::Analyst, false)] {
-            let browser = Browser::of(&house, role).await;
+            let browser = Browser::of(&test_app, role).await;
             let page = browser.page("/desk").await;
             assert_eq!(page.contains("/approve\""), buttons, "{role}");
             assert_eq!(page.contains("href=\"/desk/users\""), role == Role::Owner, "{role}");
-            let answer = browser.post(&format!("/desk/digests/{}/cancel", house.slot()), &[]).await;
+            let answer = browser.post(&format!("/desk/digests/{}/cancel", test_app.slot()), &[]).await;
             assert_eq!(answer.status() == StatusCode::FORBIDDEN, !buttons, "{role}");
             if buttons {
-                house.app.storage.move_digest(&Actor::cli(), house.slot(), &[DigestState::Cancelled], DigestState::Draft, house.app.now()).await.expect("a draft again");
+                test_app.app.storage.move_digest(&Actor::cli(), test_app.slot(), &[DigestState::Cancelled], DigestState::Draft, test_app.app.now()).await.expect("a draft again");
             }
         }
     }
 
-    async fn stopping_raced_with_publishing_is_never_both(place) {
-        let house = House::open_with(place, |settings| {
+    async fn stopping_raced_with_publishing_is_never_both(test_db) {
+        let test_app = TestApp::open_with(test_db, |settings| {
             desk(settings);
             settings.picker.max_items = 1;
             settings.picker.min_items = 1;
         }).await;
-        house.enlist("reader", 2).await;
+        test_app.seed_subscribers("reader", 2).await;
         let (mut stopped, mut out) = (0, 0);
         for n in 0..12 {
-            house.stock(&catalogue::comparison(&format!("race{n}"), "Data", house.app.now())).await;
-            let slot = house.app.draft_digest(&Actor::cli()).await.expect("a draft");
+            test_app.seed_catalogue(&catalogue::comparison(&format!("race{n}"), "Data", test_app.app.now())).await;
+            let slot = test_app.app.draft_digest(&Actor::cli()).await.expect("a draft");
             // An owner of each round, for a sign-in counts against its network.
-            house.app.approve_digest(&Actor::cli(), slot).await.expect("approved");
-            house.app.send_soon(&Actor::cli(), slot).await.expect("soon");
-            house.wait(TimeDelta::minutes(6));
-            let (tick, stop) = tokio::join!(house.app.tick(), async {
+            test_app.app.approve_digest(&Actor::cli(), slot).await.expect("approved");
+            test_app.app.send_soon(&Actor::cli(), slot).await.expect("soon");
+            test_app.wait(TimeDelta::minutes(6));
+            let (tick, stop) = tokio::join!(test_app.app.tick(), async {
                 for _ in 0..n {
                     tokio::task::yield_now().await;
                 }
-                house.app.withdraw_digest(&Actor::cli(), slot).await
+                test_app.app.withdraw_digest(&Actor::cli(), slot).await
             });
             tick.expect("a tick");
-            let status = house.app.status(slot).await.expect("a status");
+            let status = test_app.app.status(slot).await.expect("a status");
             let is_published = status.digest.published_at.is_some();
             assert!(stop.is_ok() != is_published, "{:?}", status.digest);
             assert_eq!(status.tally.open(), if is_published { 2 } else { 0 });
             if is_published { out += 1 } else { stopped += 1 }
-            house.wait(TimeDelta::weeks(1));
+            test_app.wait(TimeDelta::weeks(1));
         }
         assert_eq!(stopped + out, 12);
     }

@@ -9,9 +9,9 @@ use verdicts::domain::actor::Actor;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::user::Role;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue;
 use crate::support::desk::Browser;
 use crate::support::on_both;
@@ -33,27 +33,29 @@ fn desk(settings: &mut Settings) {
     settings.schedule.approval = Approval::Required;
 }
 
-async fn house(place: Place) -> House {
-    let house = House::open_with(place, desk).await;
-    house.stock(&catalogue::small(6, house.app.now())).await;
-    house.enlist("reader", 2).await;
-    house
+async fn test_app(test_db: TestDb) -> TestApp {
+    let test_app = TestApp::open_with(test_db, desk).await;
+    test_app
+        .seed_catalogue(&catalogue::small(6, test_app.app.now()))
+        .await;
+    test_app.seed_subscribers("reader", 2).await;
+    test_app
         .app
         .draft_digest(&Actor::cli())
         .await
         .expect("a draft");
-    house
+    test_app
 }
 
-fn write(house: &House) -> String {
-    format!("/desk/digests/{}/write", house.slot())
+fn write(test_app: &TestApp) -> String {
+    format!("/desk/digests/{}/write", test_app.slot())
 }
 
-async fn revision(house: &House) -> i64 {
-    let draft = house
+async fn revision(test_app: &TestApp) -> i64 {
+    let draft = test_app
         .app
         .storage
-        .draft(house.slot())
+        .draft(test_app.slot())
         .await
         .expect("an answer");
     draft.expect("a draft").revision
@@ -71,24 +73,24 @@ fn form<'a>(revision: &'a str, changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, 
 }
 
 on_both! {
-    async fn what_is_written_stands_in_every_part_of_what_goes_out(place) {
-        let house = house(place).await;
-        let slot = house.slot();
-        let bare = house.app.preview(slot, house.app.now()).await.expect("a preview").rendered;
-        let writer = Browser::of(&house, Role::Writer).await;
-        let said = writer.press(&write(&house), &form("0", &[])).await;
+    async fn what_is_written_stands_in_every_part_of_what_goes_out(test_db) {
+        let test_app = test_app(test_db).await;
+        let slot = test_app.slot();
+        let bare = test_app.app.preview(slot, test_app.app.now()).await.expect("a preview").rendered;
+        let writer = Browser::of(&test_app, Role::Writer).await;
+        let said = writer.press(&write(&test_app), &form("0", &[])).await;
         assert!(said.contains("Saved.") && said.contains("Revision 1, saved by writer"), "{said}");
         assert!(said.contains("Acme keeps your keys") && said.contains("Dear readers,"));
-        let preview = house.app.preview(slot, house.app.now()).await.expect("a preview");
+        let preview = test_app.app.preview(slot, test_app.app.now()).await.expect("a preview");
         assert_eq!(preview.rendered.subject, format!("Week {slot}: 5 of them"));
         assert!(preview.preheader.ends_with("And a word from us"), "{}", preview.preheader);
-        house.app.approve_digest(&Actor::cli(), slot).await.expect("approved");
-        house.app.send_soon(&Actor::cli(), slot).await.expect("soon");
-        house.wait(chrono::TimeDelta::minutes(6));
-        house.app.tick().await.expect("a tick");
-        let is_sent = async || house.app.status(slot).await.expect("a status").digest.state == DigestState::Sent;
-        house.deliver_while("the digest is sent", is_sent).await;
-        let mails = house.mails_to("reader0@example.org");
+        test_app.app.approve_digest(&Actor::cli(), slot).await.expect("approved");
+        test_app.app.send_soon(&Actor::cli(), slot).await.expect("soon");
+        test_app.wait(chrono::TimeDelta::minutes(6));
+        test_app.app.tick().await.expect("a tick");
+        let is_sent = async || test_app.app.status(slot).await.expect("a status").digest.state == DigestState::Sent;
+        test_app.deliver_while("the digest is sent", is_sent).await;
+        let mails = test_app.mails_to("reader0@example.org");
         let mail = MessageParser::default().parse(&mails[0]).expect("a mail");
         let (html, text) = (mail.body_html(0).expect("html"), mail.body_text(0).expect("text"));
         for part in [
@@ -107,36 +109,36 @@ on_both! {
             let found = text[at..].find(part).unwrap_or_else(|| panic!("{part} not after {at}: {text}"));
             at += found;
         }
-        let page = house.page(&format!("/digests/{slot}")).await;
+        let page = test_app.page(&format!("/digests/{slot}")).await;
         for part in ["Dear readers,", "<strong>two</strong>", "aria-label=\"Advertisement\"", "rel=\"sponsored nofollow\"", "A question to readers", "<em>Ada</em>"] {
             assert!(page.contains(part), "{part}: {page}");
         }
-        assert!(house.page("/feed.xml").await.contains("Acme keeps your keys"));
+        assert!(test_app.page("/feed.xml").await.contains("Acme keeps your keys"));
         // Without it the mail is as it always was: what was added is all that differs.
         assert!(!bare.html.contains("dvertisement") && bare.html.len() < preview.rendered.html.len());
-        assert!(writer.get(&write(&house)).await.status() == StatusCode::SEE_OTHER, "it is out");
-        let late = writer.post(&write(&house), &form("1", &[("question", "Late?")])).await;
+        assert!(writer.get(&write(&test_app)).await.status() == StatusCode::SEE_OTHER, "it is out");
+        let late = writer.post(&write(&test_app), &form("1", &[("question", "Late?")])).await;
         assert_eq!(late.status(), StatusCode::CONFLICT);
         assert!(late.text().await.expect("a page").contains("Late?"), "what was written is not lost");
     }
 
-    async fn two_editors_save_at_once_and_nothing_is_lost(place) {
-        let house = house(place).await;
-        let (ada, bob) = (Browser::of(&house, Role::Writer).await, Browser::of(&house, Role::Editor).await);
-        ada.press(&write(&house), &form("0", &[])).await;
-        let first = revision(&house).await.to_string();
+    async fn two_editors_save_at_once_and_nothing_is_lost(test_db) {
+        let test_app = test_app(test_db).await;
+        let (ada, bob) = (Browser::of(&test_app, Role::Writer).await, Browser::of(&test_app, Role::Editor).await);
+        ada.press(&write(&test_app), &form("0", &[])).await;
+        let first = revision(&test_app).await.to_string();
         // Ada changes the first line, Bob the last one and the question.
         let hers = INTRODUCTION.replace("Dear", "Dearest");
         let his = INTRODUCTION.replace("quoted", "said");
         let (hers, his) = (form(&first, &[("introduction", &hers)]), form(&first, &[("introduction", &his), ("question", "His?")]));
-        let (path, other) = (write(&house), write(&house));
+        let (path, other) = (write(&test_app), write(&test_app));
         let (one, two) = tokio::join!(ada.post(&path, &hers), bob.post(&other, &his));
         let statuses = [one.status(), two.status()];
         assert!(statuses.contains(&StatusCode::SEE_OTHER) && statuses.contains(&StatusCode::CONFLICT), "{statuses:?}");
         let (loser, page) = if one.status() == StatusCode::CONFLICT { (&ada, one) } else { (&bob, two) };
         let page = page.text().await.expect("a page");
         assert!(page.contains("Two of you wrote at once") && page.contains("Dearest") && page.contains("said"), "{page}");
-        let stored = house.app.storage.draft(house.slot()).await.expect("an answer").expect("a draft").text;
+        let stored = test_app.app.storage.draft(test_app.slot()).await.expect("an answer").expect("a draft").text;
         assert!(stored.introduction.contains("Dearest") != stored.introduction.contains("said"), "one of them");
         // The form on that page goes on from both.
         let value = |name: &str| {
@@ -148,83 +150,83 @@ on_both! {
         assert!(merged.contains("Dearest") && merged.contains("said") && !merged.contains("XXX"), "{merged}");
         assert_eq!((value("question").as_str(), next.clone()), ("His?", (first.parse::<i64>().expect("a number") + 1).to_string()));
         loser.press(&path, &form(&next, &[("introduction", &merged), ("question", "His?")])).await;
-        let stored = house.app.storage.draft(house.slot()).await.expect("an answer").expect("a draft").text;
+        let stored = test_app.app.storage.draft(test_app.slot()).await.expect("an answer").expect("a draft").text;
         assert!(stored.introduction.contains("Dearest") && stored.introduction.contains("said") && stored.question == "His?");
     }
 
-    async fn lines_that_both_changed_are_marked_and_are_not_sent_so(place) {
-        let house = house(place).await;
-        let editor = Browser::of(&house, Role::Editor).await;
-        editor.press(&write(&house), &form("0", &[("introduction", "ours")])).await;
-        editor.press(&write(&house), &form("1", &[("introduction", "theirs")])).await;
-        let answer = editor.post(&write(&house), &form("1", &[("introduction", "mine")])).await;
+    async fn lines_that_both_changed_are_marked_and_are_not_sent_so(test_db) {
+        let test_app = test_app(test_db).await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
+        editor.press(&write(&test_app), &form("0", &[("introduction", "ours")])).await;
+        editor.press(&write(&test_app), &form("1", &[("introduction", "theirs")])).await;
+        let answer = editor.post(&write(&test_app), &form("1", &[("introduction", "mine")])).await;
         assert_eq!(answer.status(), StatusCode::CONFLICT);
         let page = answer.text().await.expect("a page");
         assert!(page.contains("XXX yours:\nmine\nXXX theirs:\ntheirs\nXXX end"), "{page}");
         let marked = "XXX yours:\nmine\nXXX theirs:\ntheirs";
-        let said = editor.press(&write(&house), &form("2", &[("introduction", marked)])).await;
+        let said = editor.press(&write(&test_app), &form("2", &[("introduction", marked)])).await;
         assert!(said.contains("XXX is left in it"), "{said}");
-        house.app.approve_digest(&Actor::cli(), house.slot()).await.expect("approved");
-        let refused = editor.press(&format!("/desk/digests/{}/send", house.slot()), &[]).await;
+        test_app.app.approve_digest(&Actor::cli(), test_app.slot()).await.expect("approved");
+        let refused = editor.press(&format!("/desk/digests/{}/send", test_app.slot()), &[]).await;
         assert!(refused.contains("XXX is left in it"), "{refused}");
         // A change of the comparisons alone is none of the text: no conflict.
-        let slugs: Vec<String> = house.app.storage.picks(house.slot()).await.expect("picks").into_iter().map(|pick| pick.comparison.to_string()).collect();
-        editor.press(&format!("/desk/digests/{}/edit", house.slot()), &[("seen", &slugs.join(" ")), ("down", &slugs[0])]).await;
-        assert!(editor.press(&write(&house), &form("3", &[("introduction", "fine")])).await.contains("Saved."));
+        let slugs: Vec<String> = test_app.app.storage.picks(test_app.slot()).await.expect("picks").into_iter().map(|pick| pick.comparison.to_string()).collect();
+        editor.press(&format!("/desk/digests/{}/edit", test_app.slot()), &[("seen", &slugs.join(" ")), ("down", &slugs[0])]).await;
+        assert!(editor.press(&write(&test_app), &form("3", &[("introduction", "fine")])).await.contains("Saved."));
     }
 
-    async fn what_cannot_be_kept_is_refused_and_not_lost(place) {
-        let house = house(place).await;
-        let writer = Browser::of(&house, Role::Writer).await;
+    async fn what_cannot_be_kept_is_refused_and_not_lost(test_db) {
+        let test_app = test_app(test_db).await;
+        let writer = Browser::of(&test_app, Role::Writer).await;
         let long = "ä".repeat(4_001);
         for (field, value, words) in [
             ("introduction", long.as_str(), "4001 characters; at most 4000 fit"), ("introduction", "<script>alert(1)</script>", "HTML"),
             ("introduction", "![x](https://a.example/x.png)", "picture"), ("sign_off", "[x](javascript:alert(1))", "only https"),
             ("preheader", "{nothing}", "{nothing} is not one of"), ("subject", "{nothing}", "{nothing} is not one of"), ("sponsor_url", "acme", "whole web address"),
         ] {
-            let answer = writer.post(&write(&house), &form("0", &[(field, value)])).await;
+            let answer = writer.post(&write(&test_app), &form("0", &[(field, value)])).await;
             assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{field}");
             let page = answer.text().await.expect("a page");
             assert!(page.contains(words) && page.contains("Which tool did you drop?"), "{field}: {page}");
         }
-        assert_eq!(revision(&house).await, 0);
+        assert_eq!(revision(&test_app).await, 0);
         let most = "ä".repeat(4_000);
-        assert!(writer.press(&write(&house), &form("0", &[("introduction", &most)])).await.contains("Saved."));
+        assert!(writer.press(&write(&test_app), &form("0", &[("introduction", &most)])).await.contains("Saved."));
         // What is not saved is shown and changes nothing.
-        let line = writer.post(&format!("{}/line", write(&house)), &form("1", &[("question", "TK")])).await.text().await.expect("a part");
+        let line = writer.post(&format!("{}/line", write(&test_app)), &form("1", &[("question", "TK")])).await.text().await.expect("a part");
         assert!(line.contains("TK is left in it") && !line.contains("<html"), "{line}");
-        let mail = writer.post(&format!("{}/preview", write(&house)), &form("1", &[("question", "Unsaved?")])).await;
+        let mail = writer.post(&format!("{}/preview", write(&test_app)), &form("1", &[("question", "Unsaved?")])).await;
         assert!(mail.headers()["content-security-policy"].to_str().expect("text").contains("sandbox"));
         assert!(mail.text().await.expect("a mail").contains("Unsaved?"));
-        assert_eq!(revision(&house).await, 1);
+        assert_eq!(revision(&test_app).await, 1);
     }
 
-    async fn what_must_not_go_out_is_found_before_it_does(place) {
-        let house = house(place).await;
-        let editor = Browser::of(&house, Role::Editor).await;
-        let base = &house.app.settings.base_url().to_owned();
+    async fn what_must_not_go_out_is_found_before_it_does(test_db) {
+        let test_app = test_app(test_db).await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
+        let base = &test_app.app.settings.base_url().to_owned();
         let dead = format!("[ours]({base}/comparisons/nowhere-vs-nothing)");
         for (introduction, words) in [
             ("The price is TK.", "TK is left in it"), ("[tools](/tools)", "is not whole"), (dead.as_str(), "does not open"), ("[click here](https://a.example)", "a link says only"),
             ("[offer](https://bit.ly/x)", "hides where the link leads"), ("[https://bank.example](https://evil.example)", "as fraud does"),
             ("The best of 2019", "names the year 2019"),
         ] {
-            let now = revision(&house).await.to_string();
-            let page = editor.press(&write(&house), &form(&now, &[("introduction", introduction)])).await;
+            let now = revision(&test_app).await.to_string();
+            let page = editor.press(&write(&test_app), &form(&now, &[("introduction", introduction)])).await;
             assert!(page.contains(words), "{introduction}: {page}");
             assert!(editor.page("/desk").await.contains(words), "{introduction}");
         }
-        let now = revision(&house).await.to_string();
+        let now = revision(&test_app).await.to_string();
         let fine = format!("[one of ours]({base}/digests) and [a tool]({base}/comparisons/t0-l-vs-t0-r)");
-        let page = editor.press(&write(&house), &form(&now, &[("introduction", &fine)])).await;
+        let page = editor.press(&write(&test_app), &form(&now, &[("introduction", &fine)])).await;
         assert!(!page.contains("Stops it"), "{page}");
         assert!(page.contains("set mail.reply_to"), "answers to the question go somewhere");
     }
 
-    async fn the_command_writes_what_the_desk_writes(place) {
-        let house = house(place).await;
-        let program = Program::set_up(&house.place).with("VERDICTS_SCHEDULE__APPROVAL", "required");
-        let slot = house.slot().to_string();
+    async fn the_command_writes_what_the_desk_writes(test_db) {
+        let test_app = test_app(test_db).await;
+        let program = Program::set_up(&test_app.test_db).with("VERDICTS_SCHEDULE__APPROVAL", "required");
+        let slot = test_app.slot().to_string();
         program.write("hello.md", "\u{feff}Hello,\r\n**readers**");
         program
             .run(&[
@@ -235,8 +237,8 @@ on_both! {
         let draft = program.run(&["--json", "digest", "draft", &slot]).good().json();
         assert_eq!((draft["revision"].as_i64(), draft["introduction"].as_str()), (Some(1), Some("Hello,\n**readers**")));
         assert_eq!((draft["sponsor"]["url"].as_str(), draft["subject_line"].as_str()), (Some("https://acme.example"), Some(format!("S {slot}").as_str())));
-        let editor = Browser::of(&house, Role::Editor).await;
-        let page = editor.page(&write(&house)).await;
+        let editor = Browser::of(&test_app, Role::Editor).await;
+        let page = editor.page(&write(&test_app)).await;
         assert!(page.contains("Revision 1, saved by the command line") && page.contains("**readers**"), "{page}");
         program.run(&["digest", "edit", &slot, "--question", "", "--revision", "0"]).refused(&["is at revision 1", "nothing was changed"]);
         let input = program.run_with_input(&["digest", "edit", &slot, "--introduction", "-", "--question", "", "--sponsor", "", "--sponsor-link", ""], b"From a pipe");

@@ -11,8 +11,8 @@ use reqwest::StatusCode;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestDb;
 use crate::support::program::Running;
 use crate::support::until;
 
@@ -22,11 +22,11 @@ struct Served {
     url: String,
     file: PathBuf,
     http: reqwest::Client,
-    _place: Place,
+    _place: TestDb,
 }
 
 impl Served {
-    async fn start(place: Place, dir: &Path) -> Self {
+    async fn start(test_db: TestDb, dir: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port")
@@ -34,7 +34,7 @@ impl Served {
             .expect("an address")
             .port();
         let file = dir.join("list.db");
-        let program = Program::in_place(&place)
+        let program = Program::in_place(&test_db)
             .with(
                 "VERDICTS_DATABASE__URL",
                 &format!("sqlite:{}", file.display()),
@@ -55,7 +55,7 @@ impl Served {
             url: format!("http://127.0.0.1:{port}"),
             file,
             http,
-            _place: place,
+            _place: test_db,
         }
     }
 
@@ -94,9 +94,9 @@ impl Served {
 }
 
 async fn served_in_a_folder() -> Served {
-    let place = Place::sqlite();
-    let dir = place.dir.path().to_path_buf();
-    let served = Served::start(place, &dir).await;
+    let test_db = TestDb::sqlite();
+    let dir = test_db.dir.path().to_path_buf();
+    let served = Served::start(test_db, &dir).await;
     assert_eq!(
         served.sign_up("kept@example.org").await.0,
         StatusCode::ACCEPTED
@@ -204,7 +204,7 @@ async fn a_full_disk_is_not_ready_takes_no_sign_up_and_does_not_hold_up_the_end(
     let Some(disk) = SmallDisk::mount() else {
         return;
     };
-    let mut served = Served::start(Place::sqlite(), disk.0.path()).await;
+    let mut served = Served::start(TestDb::sqlite(), disk.0.path()).await;
     served.is_in_order("with room").await;
     disk.fill();
     served.is_out_of_order("no room").await;

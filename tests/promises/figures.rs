@@ -4,8 +4,8 @@ use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::catalogue::small;
-use crate::support::house::START;
 use crate::support::on_both;
+use crate::support::test_app::START;
 use crate::support::until;
 
 /// A series' value in Prometheus' text format.
@@ -16,10 +16,10 @@ fn value(metrics: &str, series: &str) -> Option<u64> {
 }
 
 on_both! {
-    async fn mails_that_a_command_sent_are_in_the_metrics_of_the_service(place) {
+    async fn mails_that_a_command_sent_are_in_the_metrics_of_the_service(test_db) {
         let sink = SmtpSink::start(Script::accept_all().reply_to("bob", "550 5.3.0 no")).await;
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-        let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
+        let program = Program::set_up(&test_db).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
         let listen = format!("127.0.0.1:{port}");
         let mut serve = program.clone().with("VERDICTS_SITE__LISTEN", &listen).start("serve", &["serve", "--role", "web"]);
         let url = format!("http://{listen}/metrics");

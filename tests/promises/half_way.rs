@@ -4,20 +4,20 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::support::House;
-use crate::support::Place;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::postgres;
 use crate::support::until;
 
 /// SQLite's one writer rolls back before each turn; a pool hands on what it got back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_nobody_waits_for_any_more_keeps_no_transaction_open() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    let house = House::open(place).await;
-    let name = house
-        .place
+    let test_app = TestApp::open(test_db).await;
+    let name = test_app
+        .test_db
         .database_url
         .rsplit('/')
         .next()
@@ -31,11 +31,11 @@ async fn a_write_that_nobody_waits_for_any_more_keeps_no_transaction_open() {
     );
     for steps in 0..12 {
         // Given up after so many steps of its way to the database and back.
-        let mut writing = Box::pin(house.app.storage.renew_sender(
+        let mut writing = Box::pin(test_app.app.storage.renew_sender(
             1,
             chrono::TimeDelta::zero(),
             None,
-            house.app.now(),
+            test_app.app.now(),
         ));
         for _ in 0..=steps {
             let ended =

@@ -13,8 +13,8 @@ use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestDb;
 use crate::support::on_both;
 use crate::support::until;
 
@@ -190,7 +190,7 @@ async fn soon(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// A program that takes mail in, and where its LMTP door is.
-async fn program_with_lmtp(place: &Place) -> (Program, u16) {
+async fn program_with_lmtp(test_db: &TestDb) -> (Program, u16) {
     let port = TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port")
@@ -198,7 +198,7 @@ async fn program_with_lmtp(place: &Place) -> (Program, u16) {
         .expect("an address")
         .port();
     (
-        Program::set_up(place).with("VERDICTS_INBOUND__LMTP", &format!("127.0.0.1:{port}")),
+        Program::set_up(test_db).with("VERDICTS_INBOUND__LMTP", &format!("127.0.0.1:{port}")),
         port,
     )
 }
@@ -232,10 +232,10 @@ async fn say(stream: &mut BufReader<TcpStream>, text: &str) -> String {
 }
 
 on_both! {
-    async fn an_imap_server_makes_the_client_hold_little_and_tells_the_log_nothing(place) {
+    async fn an_imap_server_makes_the_client_hold_little_and_tells_the_log_nothing(test_db) {
         for manner in ALL {
             let server = Server::start(manner).await;
-            let program = Program::set_up(&place)
+            let program = Program::set_up(&test_db)
                 .with("VERDICTS_INBOUND__IMAP", &format!("imap://user:{PASSWORD}@{}/INBOX?tls=none", server.address))
                 .with("VERDICTS_INBOUND__LMTP", "")
                 .with("VERDICTS_LOG", "trace");
@@ -254,8 +254,8 @@ on_both! {
         }
     }
 
-    async fn a_bare_line_feed_before_the_dot_does_not_end_a_mail(place) {
-        let (program, port) = program_with_lmtp(&place).await;
+    async fn a_bare_line_feed_before_the_dot_does_not_end_a_mail(test_db) {
+        let (program, port) = program_with_lmtp(&test_db).await;
         let _running = program.start("serve", &["serve", "--role", "inbound"]);
         until("it listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
         let mut stream = lmtp(port).await;
@@ -276,8 +276,8 @@ on_both! {
         assert!(say(&mut stream, ".\r\n").await.starts_with("250 "), "an empty mail ends at once");
     }
 
-    async fn lmtp_clients_that_only_sit_there_keep_nobody_out(place) {
-        let (program, port) = program_with_lmtp(&place).await;
+    async fn lmtp_clients_that_only_sit_there_keep_nobody_out(test_db) {
+        let (program, port) = program_with_lmtp(&test_db).await;
         let _running = program.start("serve", &["serve", "--role", "inbound"]);
         until("it listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
         let mut first = lmtp(port).await;

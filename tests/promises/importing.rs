@@ -1,8 +1,8 @@
 //! Subscriber files of other services: nobody who left is brought back, and every column is accounted for.
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -107,8 +107,8 @@ fn state_of(program: &Program, email: &str) -> String {
 }
 
 on_both! {
-    async fn each_row_of_the_exports_of_many_services_becomes_what_it_was_there(place) {
-        let program = Program::set_up(&place);
+    async fn each_row_of_the_exports_of_many_services_becomes_what_it_was_there(test_db) {
+        let program = Program::set_up(&test_db);
         let cases = cases();
         assert!(cases.len() >= 55, "{}", cases.len());
         for case in &cases {
@@ -151,46 +151,46 @@ on_both! {
         }
     }
 
-    async fn without_confirmed_nobody_who_left_is_asked_either(place) {
-        let program = Program::set_up(&place);
+    async fn without_confirmed_nobody_who_left_is_asked_either(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("list.csv", include_str!("../imports/beehiiv-inactive.csv"));
         let report = program.run(&["--json", "subscribers", "import", "list.csv", "--consent", "x"]).good().json();
         assert_eq!((counts(&report), report["service"].as_str()), ([2, 0, 0, 0], Some("beehiiv")));
-        let waiting = place.dump().await.into_iter().filter(|row| row.starts_with("deliveries:")).count();
+        let waiting = test_db.dump().await.into_iter().filter(|row| row.starts_with("deliveries:")).count();
         assert_eq!((state_of(&program, "ina@b.example"), waiting), ("unsubscribed".into(), 1));
     }
 
-    async fn refused_rows_are_written_to_a_file_that_is_mended_and_imported(place) {
-        let program = Program::set_up(&place);
+    async fn refused_rows_are_written_to_a_file_that_is_mended_and_imported(test_db) {
+        let program = Program::set_up(&test_db);
         program.write("list.csv", "First;Email;Status;Note\nA;a@m.example;active;1\nB;nonsense;active;\"two\nlines\"\nC;c@m.example;perhaps;=1+1\n");
         let report = import(&program, "list.csv", &["--refused", "refused.csv"]).good().json();
         assert_eq!(counts(&report), [1, 0, 0, 2]);
-        let refused = std::fs::read_to_string(place.dir.path().join("refused.csv")).expect("a file");
+        let refused = std::fs::read_to_string(test_db.dir.path().join("refused.csv")).expect("a file");
         let lines: Vec<&str> = refused.lines().collect();
         assert_eq!(lines[0], "First,Email,Status,Note,refused_line,refused_reason");
         assert!(lines[1].starts_with("B,nonsense,active,\"two") && lines[2].starts_with("lines\",3,"), "{refused}");
         assert!(lines[3].starts_with("C,c@m.example,perhaps,=1+1,5,") && lines[3].contains("perhaps"), "{refused}");
-        assert!(!place.dir.path().join("refused.csv.part").exists());
+        assert!(!test_db.dir.path().join("refused.csv.part").exists());
 
         program.write("again.csv", refused.replace("nonsense", "b@m.example"));
         let report = import(&program, "again.csv", &["--refused", "refused.csv"]).good().json();
         assert_eq!((counts(&report), &report["unused"]), ([1, 0, 0, 1], &serde_json::json!(["Note"])));
-        let left = std::fs::read_to_string(place.dir.path().join("refused.csv")).expect("a file");
+        let left = std::fs::read_to_string(test_db.dir.path().join("refused.csv")).expect("a file");
         assert_eq!((left.lines().count(), left.lines().next()), (2, Some(lines[0])), "its own columns come once: {left}");
         program.write("again.csv", left.replace("perhaps", "unsubscribed"));
         assert_eq!(counts(&import(&program, "again.csv", &[]).good().json()), [1, 0, 0, 0]);
         assert_eq!(state_of(&program, "c@m.example"), "unsubscribed");
 
-        let before = place.dump().await;
+        let before = test_db.dump().await;
         import(&program, "list.csv", &["--refused", "list.csv"]).refused(&["--refused", "Nothing was imported"]);
         import(&program, "list.csv", &["--refused", "nowhere/refused.csv"]).refused(&["nowhere/refused.csv", "cannot be written"]);
-        assert_eq!(place.dump().await, before);
+        assert_eq!(test_db.dump().await, before);
     }
 
-    async fn a_mailbox_that_was_erased_stays_so_in_any_spelling_at_every_door(place) {
-        let house = House::open(place.again()).await;
-        let program = Program::set_up(&place);
-        house.enlist_all("email\ngone@example.org\nreader@bücher.example\nren\u{e9}@example.org\n").await;
+    async fn a_mailbox_that_was_erased_stays_so_in_any_spelling_at_every_door(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
+        let program = Program::set_up(&test_db);
+        test_app.enlist_all("email\ngone@example.org\nreader@bücher.example\nren\u{e9}@example.org\n").await;
         for email in ["gone@example.org", "reader@xn--bcher-kva.example", "rene\u{301}@example.org"] {
             program.run(&["subscribers", "erase", email]).good();
         }
@@ -200,23 +200,23 @@ on_both! {
         assert_eq!(counts(&import(&program, "list.csv", &[]).good().json()), [0, 0, 7, 0]);
         for email in spellings {
             program.run(&["subscribers", "add", email, "--consent", "x"]).refused(&["suppression list"]);
-            assert_eq!(house.sign_up(email).await.status(), StatusCode::SEE_OTHER, "the same answer as ever");
+            assert_eq!(test_app.sign_up(email).await.status(), StatusCode::SEE_OTHER, "the same answer as ever");
         }
-        assert_eq!((house.known_people().await, house.waiting_confirmations().await), (0, 0));
+        assert_eq!((test_app.known_people().await, test_app.waiting_confirmations().await), (0, 0));
     }
 
-    async fn a_domain_that_no_mail_reaches_is_refused_at_every_door(place) {
-        let house = House::open(place.again()).await;
-        let program = Program::set_up(&place);
+    async fn a_domain_that_no_mail_reaches_is_refused_at_every_door(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
+        let program = Program::set_up(&test_db);
         for email in ["a@box.local", "a@x.test", "a@hidden.onion", "a@b.invalid", "a@pc.localhost"] {
-            assert_eq!(house.post_json("/subscribe", &serde_json::json!({ "email": email })).await.status(), StatusCode::UNPROCESSABLE_ENTITY, "{email}");
+            assert_eq!(test_app.post_json("/subscribe", &serde_json::json!({ "email": email })).await.status(), StatusCode::UNPROCESSABLE_ENTITY, "{email}");
             let said = program.run(&["subscribers", "add", email, "--consent", "x"]);
             assert!(said.code == 2 && said.err.contains("reserved"), "{said:?}");
         }
-        assert_eq!(house.sign_up("संपर्क@example.org").await.status(), StatusCode::SEE_OTHER);
-        assert_eq!(house.sign_up("ren\u{65}\u{301}@example.org").await.status(), StatusCode::SEE_OTHER);
-        assert!(house.state_of("ren\u{e9}@example.org").await.is_some());
-        assert_eq!(house.known_people().await, 2);
+        assert_eq!(test_app.sign_up("संपर्क@example.org").await.status(), StatusCode::SEE_OTHER);
+        assert_eq!(test_app.sign_up("ren\u{65}\u{301}@example.org").await.status(), StatusCode::SEE_OTHER);
+        assert!(test_app.state_of("ren\u{e9}@example.org").await.is_some());
+        assert_eq!(test_app.known_people().await, 2);
     }
 }
 
@@ -239,8 +239,8 @@ fn utf16(text: &str, big: bool, mark: bool) -> Vec<u8> {
 
 #[test]
 fn a_file_is_read_in_the_encodings_and_with_the_separators_of_spreadsheet_programs() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     let mut n = 0;
     let mut names = |bytes: &[u8], encoding: &str| {
         n += 1;
@@ -310,8 +310,8 @@ fn a_file_is_read_in_the_encodings_and_with_the_separators_of_spreadsheet_progra
 
 #[test]
 fn rows_may_be_short_but_not_where_they_would_say_who_left() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     program.write("list.csv", include_str!("../imports/short-rows.csv"));
     assert_eq!(
         counts(&import(&program, "list.csv", &[]).good().json()),
@@ -344,8 +344,8 @@ fn rows_may_be_short_but_not_where_they_would_say_who_left() {
 
 #[test]
 fn columns_that_say_who_left_count_in_any_file() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     program.write("list.csv", include_str!("../imports/left-words.csv"));
     assert_eq!(
         counts(&import(&program, "list.csv", &[]).good().json()),
@@ -370,8 +370,8 @@ fn columns_that_say_who_left_count_in_any_file() {
 
 #[test]
 fn a_mapping_that_fits_no_column_is_refused_with_what_there_is() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     program.write("list.csv", "Email,First,First\na@m.example,A,B\n");
     for (options, words) in [
         (

@@ -12,43 +12,43 @@ use verdicts::domain::token::Secrets;
 use verdicts::domain::verp::ReturnPath;
 use verdicts::storage::inbound::InboundResult;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue;
 use crate::support::on_both;
 
 pub const READER: &str = "reader0@example.org";
 
-/// A house with a reader who has got this week's digest by way of a return path of their own.
-pub async fn house_with_a_reader(place: Place) -> House {
-    house_with_a_reader_and(place, |_| {}).await
+/// A service with a reader who has got this week's digest by way of a return path of their own.
+pub async fn app_with_a_reader(test_db: TestDb) -> TestApp {
+    app_with_a_reader_and(test_db, |_| {}).await
 }
 
 /// The same, with more settings.
-pub async fn house_with_a_reader_and(place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
-    let house = House::open_with(place, |settings| {
+pub async fn app_with_a_reader_and(test_db: TestDb, adapt: impl FnOnce(&mut Settings)) -> TestApp {
+    let test_app = TestApp::open_with(test_db, |settings| {
         settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
         adapt(settings);
     })
     .await;
-    house.stock_small().await;
-    house.enlist("reader", 2).await;
-    house.send_digest().await;
-    house
+    test_app.stock_small().await;
+    test_app.seed_subscribers("reader", 2).await;
+    test_app.send_digest().await;
+    test_app
 }
 
 /// Sends the next week's digest.
-pub async fn a_week_later(house: &House, week: usize) {
-    house.wait(TimeDelta::days(7));
-    house
-        .stock(&catalogue::comparison(
+pub async fn a_week_later(test_app: &TestApp, week: usize) {
+    test_app.wait(TimeDelta::days(7));
+    test_app
+        .seed_catalogue(&catalogue::comparison(
             &format!("week-{week}"),
             "Design",
-            house.app.now() - TimeDelta::hours(1),
+            test_app.app.now() - TimeDelta::hours(1),
         ))
         .await;
-    house.send_digest().await;
+    test_app.send_digest().await;
 }
 
 pub fn header(mail: &[u8], name: &str) -> String {
@@ -62,17 +62,17 @@ pub fn header(mail: &[u8], name: &str) -> String {
         .to_owned()
 }
 
-fn newest_to(house: &House, reader: &str) -> Vec<u8> {
-    house.mails_to(reader).pop().expect("a digest")
+fn newest_to(test_app: &TestApp, reader: &str) -> Vec<u8> {
+    test_app.mails_to(reader).pop().expect("a digest")
 }
 
 /// The return path of the newest digest to somebody, from its Message-ID, which names the same delivery.
-pub fn return_path(house: &House, reader: &str) -> String {
-    let secrets = Secrets::new(&house.app.settings.site.secret).expect("a secret");
-    let id = header(&newest_digest(house, reader), "Message-ID");
+pub fn return_path(test_app: &TestApp, reader: &str) -> String {
+    let secrets = Secrets::new(&test_app.app.settings.site.secret).expect("a secret");
+    let id = header(&newest_digest(test_app, reader), "Message-ID");
     let (id, _) = id.trim_start_matches('<').split_once('@').expect("an id");
     let path = ReturnPath::new(
-        house
+        test_app
             .app
             .settings
             .mail
@@ -86,8 +86,8 @@ pub fn return_path(house: &House, reader: &str) -> String {
 }
 
 /// The address that the List-Unsubscribe of the newest digest to somebody says to write to.
-pub fn leaving_address(house: &House, reader: &str) -> String {
-    let header = header(&newest_digest(house, reader), "List-Unsubscribe");
+pub fn leaving_address(test_app: &TestApp, reader: &str) -> String {
+    let header = header(&newest_digest(test_app, reader), "List-Unsubscribe");
     let (_, rest) = header
         .split_once("<mailto:")
         .expect("an address to write to");
@@ -97,7 +97,7 @@ pub fn leaving_address(house: &House, reader: &str) -> String {
         .to_owned()
 }
 
-fn newest_digest(house: &House, reader: &str) -> Vec<u8> {
+fn newest_digest(test_app: &TestApp, reader: &str) -> Vec<u8> {
     // A confirmation's number is higher than any digest's, and it has no such header.
     let is_digest = |mail: &Vec<u8>| {
         mail_parser::MessageParser::default()
@@ -106,7 +106,7 @@ fn newest_digest(house: &House, reader: &str) -> Vec<u8> {
             .header_raw("List-Unsubscribe")
             .is_some()
     };
-    house
+    test_app
         .mails_to(reader)
         .into_iter()
         .rfind(is_digest)
@@ -122,8 +122,8 @@ pub fn report(to: &str, reader: &str, said: &str) -> String {
     )
 }
 
-pub async fn take(house: &House, mail: &str) -> InboundResult {
-    house
+pub async fn take(test_app: &TestApp, mail: &str) -> InboundResult {
+    test_app
         .app
         .take_inbound(
             mail.as_bytes(),
@@ -135,124 +135,124 @@ pub async fn take(house: &House, mail: &str) -> InboundResult {
 }
 
 /// Asks for another address, as far as the mail to it.
-async fn ask_to_move(house: &House, from: &str, to: &str) {
-    let preferences = crate::journey::link(&newest_to(house, from), "/preferences/");
-    house.post(&format!("{preferences}/link")).await;
-    house.deliver_confirmations().await;
-    let account = crate::journey::link(&newest_to(house, from), "/account/");
-    house
+async fn ask_to_move(test_app: &TestApp, from: &str, to: &str) {
+    let preferences = crate::journey::link(&newest_to(test_app, from), "/preferences/");
+    test_app.post(&format!("{preferences}/link")).await;
+    test_app.deliver_confirmations().await;
+    let account = crate::journey::link(&newest_to(test_app, from), "/account/");
+    test_app
         .post_form(&format!("{account}/address"), &[("email", to)])
         .await;
-    house.deliver_confirmations().await;
+    test_app.deliver_confirmations().await;
 }
 
-pub async fn move_to(house: &House, from: &str, to: &str) {
-    ask_to_move(house, from, to).await;
-    house
-        .post(&crate::journey::link(&newest_to(house, to), "/move/"))
+pub async fn move_to(test_app: &TestApp, from: &str, to: &str) {
+    ask_to_move(test_app, from, to).await;
+    test_app
+        .post(&crate::journey::link(&newest_to(test_app, to), "/move/"))
         .await;
-    assert_eq!(house.state_of(to).await, Some(SubscriberState::Active));
+    assert_eq!(test_app.state_of(to).await, Some(SubscriberState::Active));
 }
 
 on_both! {
-    async fn a_hard_bounce_ends_a_subscription_once(place) {
-        let house = house_with_a_reader(place).await;
-        let mail = report(&return_path(&house, READER), READER, "550 5.1.1 no such user");
-        assert_eq!(take(&house, &mail).await, InboundResult::Ended);
-        let record = house.record_of(READER).await;
+    async fn a_hard_bounce_ends_a_subscription_once(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        let mail = report(&return_path(&test_app, READER), READER, "550 5.1.1 no such user");
+        assert_eq!(take(&test_app, &mail).await, InboundResult::Ended);
+        let record = test_app.record_of(READER).await;
         assert!(record.contains("state: Bounced") && record.contains("550 5.1.1 no such user"), "{record}");
-        assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Active));
-        house.wait(TimeDelta::minutes(1));
+        assert_eq!(test_app.state_of("reader1@example.org").await, Some(SubscriberState::Active));
+        test_app.wait(TimeDelta::minutes(1));
         let again = format!("Received: by another.example\nDelivered-To: list@example.org\n{mail}");
-        assert_eq!((take(&house, &mail).await, take(&house, &again).await), (InboundResult::Before, InboundResult::Before));
-        assert_eq!(house.record_of(READER).await, record);
-        let back = house.app.storage.is_suppressed(&[]).await.expect("an answer");
+        assert_eq!((take(&test_app, &mail).await, take(&test_app, &again).await), (InboundResult::Before, InboundResult::Before));
+        assert_eq!(test_app.record_of(READER).await, record);
+        let back = test_app.app.storage.is_suppressed(&[]).await.expect("an answer");
         assert!(!back);
-        house.sign_up(READER).await;
-        assert_eq!(house.waiting_confirmations().await, 0, "on the suppression list");
+        test_app.sign_up(READER).await;
+        assert_eq!(test_app.waiting_confirmations().await, 0, "on the suppression list");
     }
 
-    async fn a_new_address_that_does_not_exist_ends_nobodys_subscription(place) {
-        let house = house_with_a_reader(place).await;
-        ask_to_move(&house, READER, "mistyped@example.org").await;
+    async fn a_new_address_that_does_not_exist_ends_nobodys_subscription(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        ask_to_move(&test_app, READER, "mistyped@example.org").await;
         let returned = |mail: &[u8], reader| {
             let id = header(mail, "Message-ID");
             let end = format!("--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: {id}\n\n--b--\n");
             report("bounces@verdicts.example", reader, "550 5.1.1 no such user").replace("--b--\n", &end)
         };
-        let asked = newest_to(&house, "mistyped@example.org");
-        assert_eq!(take(&house, &returned(&asked, "mistyped@example.org")).await, InboundResult::Kept);
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
-        let digest = house.mails_to("reader1@example.org").pop().expect("a digest");
-        assert_eq!(take(&house, &returned(&digest, "reader1@example.org")).await, InboundResult::Ended, "a report of this form is heard");
+        let asked = newest_to(&test_app, "mistyped@example.org");
+        assert_eq!(take(&test_app, &returned(&asked, "mistyped@example.org")).await, InboundResult::Kept);
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Active));
+        let digest = test_app.mails_to("reader1@example.org").pop().expect("a digest");
+        assert_eq!(take(&test_app, &returned(&digest, "reader1@example.org")).await, InboundResult::Ended, "a report of this form is heard");
     }
 
-    async fn what_comes_back_late_from_an_address_that_somebody_left_ends_nothing(place) {
-        let house = house_with_a_reader(place).await;
+    async fn what_comes_back_late_from_an_address_that_somebody_left_ends_nothing(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
         let full = |path: &str, to: &str| report(path, to, "552 5.2.2 mailbox full");
-        let mut old = vec![return_path(&house, READER)];
-        let leaving = leaving_address(&house, READER);
+        let mut old = vec![return_path(&test_app, READER)];
+        let leaving = leaving_address(&test_app, READER);
         for week in 0..4 {
-            a_week_later(&house, week).await;
-            old.push(return_path(&house, READER));
+            a_week_later(&test_app, week).await;
+            old.push(return_path(&test_app, READER));
         }
         for path in &old[..4] {
-            assert_eq!(take(&house, &full(path, READER)).await, InboundResult::Kept);
+            assert_eq!(take(&test_app, &full(path, READER)).await, InboundResult::Kept);
         }
-        move_to(&house, READER, "ada@new.example").await;
-        house.wait(TimeDelta::hours(2));
-        assert_eq!(take(&house, &report(&old[4], READER, "550 5.1.1 no such user")).await, InboundResult::Kept, "the old one is gone");
-        assert_eq!(take(&house, &full(&old[4], READER)).await, InboundResult::Kept);
-        a_week_later(&house, 4).await;
-        assert_eq!(take(&house, &full(&return_path(&house, "ada@new.example"), "ada@new.example")).await, InboundResult::Kept, "the first of the new one");
-        assert_eq!(house.state_of("ada@new.example").await, Some(SubscriberState::Active));
+        move_to(&test_app, READER, "ada@new.example").await;
+        test_app.wait(TimeDelta::hours(2));
+        assert_eq!(take(&test_app, &report(&old[4], READER, "550 5.1.1 no such user")).await, InboundResult::Kept, "the old one is gone");
+        assert_eq!(take(&test_app, &full(&old[4], READER)).await, InboundResult::Kept);
+        a_week_later(&test_app, 4).await;
+        assert_eq!(take(&test_app, &full(&return_path(&test_app, "ada@new.example"), "ada@new.example")).await, InboundResult::Kept, "the first of the new one");
+        assert_eq!(test_app.state_of("ada@new.example").await, Some(SubscriberState::Active));
         let leave = format!("From: x@else.example\nTo: <{leaving}>\nSubject: unsubscribe\n\n");
-        assert_eq!(take(&house, &leave).await, InboundResult::Ended, "whoever wishes to leave may, by any mail that they got");
+        assert_eq!(take(&test_app, &leave).await, InboundResult::Ended, "whoever wishes to leave may, by any mail that they got");
     }
 
-    async fn a_new_address_that_ceases_to_exist_ends_the_subscription(place) {
-        let house = house_with_a_reader(place).await;
-        move_to(&house, READER, "ada@new.example").await;
-        a_week_later(&house, 0).await;
-        let mail = report(&return_path(&house, "ada@new.example"), "ada@new.example", "550 5.1.1 no such user");
-        assert_eq!(take(&house, &mail).await, InboundResult::Ended);
+    async fn a_new_address_that_ceases_to_exist_ends_the_subscription(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        move_to(&test_app, READER, "ada@new.example").await;
+        a_week_later(&test_app, 0).await;
+        let mail = report(&return_path(&test_app, "ada@new.example"), "ada@new.example", "550 5.1.1 no such user");
+        assert_eq!(take(&test_app, &mail).await, InboundResult::Ended);
     }
 
-    async fn a_forged_report_changes_nobody(place) {
-        let house = house_with_a_reader(place).await;
-        let path = return_path(&house, READER);
+    async fn a_forged_report_changes_nobody(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        let path = return_path(&test_app, READER);
         let (head, tail) = path.split_at(12);
         let forged = format!("{head}{}{}", if tail.starts_with('a') { 'b' } else { 'a' }, &tail[1..]);
-        let before = house.record_of(READER).await;
+        let before = test_app.record_of(READER).await;
         for to in ["bounces@verdicts.example", &forged, READER] {
-            assert_eq!(take(&house, &report(to, READER, "550 5.1.1 no such user")).await, InboundResult::Kept, "{to}");
+            assert_eq!(take(&test_app, &report(to, READER, "550 5.1.1 no such user")).await, InboundResult::Kept, "{to}");
         }
         let id = "In-Reply-To: <202648.4711@verdicts.example>\n";
-        assert_eq!(take(&house, &format!("{id}{}", report("x@verdicts.example", READER, "550 5.1.1 none"))).await, InboundResult::Kept);
-        assert_eq!(house.record_of(READER).await, before);
+        assert_eq!(take(&test_app, &format!("{id}{}", report("x@verdicts.example", READER, "550 5.1.1 none"))).await, InboundResult::Kept);
+        assert_eq!(test_app.record_of(READER).await, before);
     }
 
-    async fn a_report_that_matched_nothing_is_looked_at_again_with_another_return_path_or_secret(place) {
-        let house = house_with_a_reader(place).await;
+    async fn a_report_that_matched_nothing_is_looked_at_again_with_another_return_path_or_secret(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
         // As a pipe does that was not given the settings of the service.
-        let pipe = House::open_with(house.place.again(), |settings| settings.mail.return_path = None).await;
-        let mail = report(&return_path(&house, READER), READER, "550 5.1.1 no such user");
+        let pipe = TestApp::open_with(test_app.test_db.again(), |settings| settings.mail.return_path = None).await;
+        let mail = report(&return_path(&test_app, READER), READER, "550 5.1.1 no such user");
         assert_eq!((take(&pipe, &mail).await, take(&pipe, &mail).await), (InboundResult::Kept, InboundResult::Before));
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
-        house.app.tick().await.expect("a tick");
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced), "the service looks at it with its own settings");
-        assert_eq!((take(&house, &mail).await, house.app.match_again(100).await.expect("a look")), (InboundResult::Before, 0));
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Active));
+        test_app.app.tick().await.expect("a tick");
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Bounced), "the service looks at it with its own settings");
+        assert_eq!((take(&test_app, &mail).await, test_app.app.match_again(100).await.expect("a look")), (InboundResult::Before, 0));
 
-        let newer = House::open_with(house.place.again(), |settings| {
+        let newer = TestApp::open_with(test_app.test_db.again(), |settings| {
             settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
             settings.site.secret.insert(0, "the secret that signs from now on".into());
         })
         .await;
         newer.set_clock("2026-12-01T09:00:00Z");
-        newer.stock(&catalogue::comparison("later", "Design", newer.app.now() - TimeDelta::hours(1))).await;
+        newer.seed_catalogue(&catalogue::comparison("later", "Design", newer.app.now() - TimeDelta::hours(1))).await;
         newer.send_digest().await;
         let mail = report(&return_path(&newer, "reader1@example.org"), "reader1@example.org", "550 5.1.1 no such user");
-        assert_eq!(take(&house, &mail).await, InboundResult::Kept, "signed with a secret that this process does not know");
+        assert_eq!(take(&test_app, &mail).await, InboundResult::Kept, "signed with a secret that this process does not know");
         assert_eq!(take(&newer, &mail).await, InboundResult::Ended, "handed over again");
         let unmatched = format!("{} a", report("bounces@verdicts.example", READER, "550 5.1.1 no such user"));
         take(&newer, &unmatched).await;
@@ -263,92 +263,92 @@ on_both! {
         assert_eq!(newer.app.storage.count_unmatched().await.expect("a count"), 0, "and then forgotten");
     }
 
-    async fn what_matched_nothing_goes_with_the_reader_that_it_names(place) {
-        let house = house_with_a_reader(place).await;
-        take(&house, &report("bounces@verdicts.example", READER, "550 5.1.1 no such user")).await;
-        assert_eq!(house.app.storage.count_unmatched().await.expect("a count"), 1);
-        Program::in_place(&house.place).with("VERDICTS_SITE__SECRET", "a secret for tests only").run(&["subscribers", "erase", READER]).good();
-        assert_eq!(house.app.storage.count_unmatched().await.expect("a count"), 0);
+    async fn what_matched_nothing_goes_with_the_reader_that_it_names(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        take(&test_app, &report("bounces@verdicts.example", READER, "550 5.1.1 no such user")).await;
+        assert_eq!(test_app.app.storage.count_unmatched().await.expect("a count"), 1);
+        Program::in_place(&test_app.test_db).with("VERDICTS_SITE__SECRET", "a secret for tests only").run(&["subscribers", "erase", READER]).good();
+        assert_eq!(test_app.app.storage.count_unmatched().await.expect("a count"), 0);
     }
 
-    async fn the_message_id_of_the_mail_that_came_back_is_proof_too(place) {
-        let house = house_with_a_reader(place).await;
-        let id = header(&newest_to(&house, READER), "Message-ID");
+    async fn the_message_id_of_the_mail_that_came_back_is_proof_too(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        let id = header(&newest_to(&test_app, READER), "Message-ID");
         let mail = report("bounces@verdicts.example", READER, "550 5.1.1 no such user");
         let mail = mail.replace("\n--b--", &format!("\n--b\nContent-Type: text/rfc822-headers\n\nFrom: news@verdicts.example\nMessage-ID: {id}\n\n--b--"));
-        assert_eq!(take(&house, &mail).await, InboundResult::Ended);
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
+        assert_eq!(take(&test_app, &mail).await, InboundResult::Ended);
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Bounced));
     }
 
-    async fn nobody_leaves_for_somebody_elses_fault(place) {
-        let house = house_with_a_reader(place).await;
-        let path = return_path(&house, READER);
+    async fn nobody_leaves_for_somebody_elses_fault(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        let path = return_path(&test_app, READER);
         for said in ["552 5.2.2 mailbox full", "550 5.7.1 spam", "550 5.2.1 receiving mail at a rate that", "554 5.7.1 relaying denied", "550 no"] {
-            assert_eq!(take(&house, &report(&path, READER, said)).await, InboundResult::Kept, "{said}");
+            assert_eq!(take(&test_app, &report(&path, READER, said)).await, InboundResult::Kept, "{said}");
         }
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Active));
     }
 
-    async fn five_digests_in_a_row_that_come_back_end_a_subscription_and_one_that_arrives_begins_anew(place) {
-        let house = house_with_a_reader(place).await;
+    async fn five_digests_in_a_row_that_come_back_end_a_subscription_and_one_that_arrives_begins_anew(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
         let full = |path: &str| report(path, READER, "552 5.2.2 mailbox full");
         for week in 0..8 {
-            assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active), "week {week}");
-            let path = return_path(&house, READER);
+            assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Active), "week {week}");
+            let path = return_path(&test_app, READER);
             // In the third week the mail arrived.
             if week != 2 {
-                let taken = take(&house, &full(&path)).await;
-                let again = take(&house, &full(&path).replace("Subject: ", "Subject: again: ")).await;
+                let taken = take(&test_app, &full(&path)).await;
+                let again = take(&test_app, &full(&path).replace("Subject: ", "Subject: again: ")).await;
                 assert_eq!((taken, again), if week == 7 { (InboundResult::Ended, InboundResult::Kept) } else { (InboundResult::Kept, InboundResult::Kept) }, "week {week}");
             }
             if week < 7 {
-                a_week_later(&house, week).await;
+                a_week_later(&test_app, week).await;
             }
         }
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Bounced));
     }
 
-    async fn a_complaint_ends_it_at_once_though_the_address_is_blanked_out(place) {
-        let house = house_with_a_reader(place).await;
-        let link = house.goodbye_link(READER);
+    async fn a_complaint_ends_it_at_once_though_the_address_is_blanked_out(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        let link = test_app.goodbye_link(READER);
         let mail = format!(
             "From: fbl@provider.example\nTo: fbl@verdicts.example\nSubject: FW\nMIME-Version: 1.0\n\
              Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\nContent-Type: message/feedback-report\n\n\
              Feedback-Type: abuse\nUser-Agent: X/1\nVersion: 1\n\n--b\nContent-Type: message/rfc822\n\nTo: redacted@redacted.example\n\
              From: news@verdicts.example\nList-Unsubscribe: <{link}>\n\nhello\n--b--\n"
         );
-        let (returned, taken) = house.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken");
+        let (returned, taken) = test_app.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken");
         assert_eq!(returned.lines().collect::<Vec<_>>(), [(READER, Classification::Complaint)]);
-        assert_eq!((taken, house.state_of(READER).await), (InboundResult::Ended, Some(SubscriberState::Complained)));
+        assert_eq!((taken, test_app.state_of(READER).await), (InboundResult::Ended, Some(SubscriberState::Complained)));
     }
 
-    async fn a_mail_to_the_address_of_list_unsubscribe_unsubscribes(place) {
-        let house = house_with_a_reader(place).await;
-        let path = leaving_address(&house, READER);
+    async fn a_mail_to_the_address_of_list_unsubscribe_unsubscribes(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        let path = leaving_address(&test_app, READER);
         let mail = format!("From: somebody@else.example\nTo: <{path}>\nSubject: unsubscribe\n\n");
-        assert_eq!(take(&house, &mail).await, InboundResult::Ended);
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Unsubscribed));
-        let away = format!("From: {READER}\nTo: <{}>\nSubject: Automatic reply\nAuto-Submitted: auto-replied\n\nAway.\n", return_path(&house, "reader1@example.org"));
-        assert_eq!(take(&house, &away).await, InboundResult::Kept);
-        assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Active));
+        assert_eq!(take(&test_app, &mail).await, InboundResult::Ended);
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Unsubscribed));
+        let away = format!("From: {READER}\nTo: <{}>\nSubject: Automatic reply\nAuto-Submitted: auto-replied\n\nAway.\n", return_path(&test_app, "reader1@example.org"));
+        assert_eq!(take(&test_app, &away).await, InboundResult::Kept);
+        assert_eq!(test_app.state_of("reader1@example.org").await, Some(SubscriberState::Active));
     }
 
-    async fn a_suppression_is_lifted_with_a_note_and_a_sign_up_brings_them_back(place) {
-        let house = house_with_a_reader(place).await;
-        take(&house, &report(&return_path(&house, READER), READER, "550 5.1.1 no such user")).await;
+    async fn a_suppression_is_lifted_with_a_note_and_a_sign_up_brings_them_back(test_db) {
+        let test_app = app_with_a_reader(test_db).await;
+        take(&test_app, &report(&return_path(&test_app, READER), READER, "550 5.1.1 no such user")).await;
         let reader = READER.parse().expect("an address");
-        assert_eq!(house.app.lift_suppression(&Actor::cli(), &reader, "their server was broken").await.expect("lifted"), "bounced");
-        assert!(house.record_of(READER).await.contains("their server was broken"));
-        assert!(house.app.lift_suppression(&Actor::cli(), &reader, "again").await.is_err());
-        house.join(READER).await;
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
+        assert_eq!(test_app.app.lift_suppression(&Actor::cli(), &reader, "their server was broken").await.expect("lifted"), "bounced");
+        assert!(test_app.record_of(READER).await.contains("their server was broken"));
+        assert!(test_app.app.lift_suppression(&Actor::cli(), &reader, "again").await.is_err());
+        test_app.join(READER).await;
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Active));
     }
 }
 
 #[test]
 fn the_command_acts_with_apply_only() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place).with(
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db).with(
         "VERDICTS_MAIL__RETURN_PATH",
         "bounces+{verp}@verdicts.example",
     );

@@ -1,8 +1,8 @@
 //! One reader's whole way: sign-up, confirmation, digest, goodbye.
 
-use crate::support::House;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
 use crate::support::on_both;
 use reqwest::StatusCode;
 use std::time::Duration;
@@ -21,35 +21,35 @@ pub fn link(mail: &[u8], path: &str) -> String {
 }
 
 on_both! {
-    async fn a_reader_signs_up_confirms_gets_the_digest_and_leaves(place) {
+    async fn a_reader_signs_up_confirms_gets_the_digest_and_leaves(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let house = House::open_to(place, &sink).await;
-        house.stock_small().await;
+        let test_app = TestApp::open_to(test_db, &sink).await;
+        test_app.stock_small().await;
 
-        let answer = house.sign_up("Ada@Example.org").await;
+        let answer = test_app.sign_up("Ada@Example.org").await;
         assert_eq!((answer.status(), &answer.headers()["location"]), (StatusCode::SEE_OTHER, &"/check-inbox".parse().expect("a header")));
-        house.deliver_while("the confirmation mail", async || sink.mails() == 1).await;
+        test_app.deliver_while("the confirmation mail", async || sink.mails() == 1).await;
         let confirmation = link(&sink.received()[0].data, "/confirm/");
 
-        assert!(house.page(&confirmation).await.contains("<button"), "a scanner that follows the link sees a button");
-        assert_eq!(house.state_of("ada@example.org").await, Some(SubscriberState::Pending), "and changes nothing");
-        assert_eq!(house.post(&confirmation).await.status(), StatusCode::OK);
-        assert_eq!(house.post(&confirmation).await.status(), StatusCode::OK, "twice is once");
-        assert_eq!(house.state_of("ada@example.org").await, Some(SubscriberState::Active));
+        assert!(test_app.page(&confirmation).await.contains("<button"), "a scanner that follows the link sees a button");
+        assert_eq!(test_app.state_of("ada@example.org").await, Some(SubscriberState::Pending), "and changes nothing");
+        assert_eq!(test_app.post(&confirmation).await.status(), StatusCode::OK);
+        assert_eq!(test_app.post(&confirmation).await.status(), StatusCode::OK, "twice is once");
+        assert_eq!(test_app.state_of("ada@example.org").await, Some(SubscriberState::Active));
 
-        house.send_digest().await;
+        test_app.send_digest().await;
         let digest = sink.wait_for(2, Duration::from_secs(5)).await.remove(1);
         assert_eq!(digest.to, "Ada@Example.org", "case is kept as typed");
-        house.send_digest().await;
+        test_app.send_digest().await;
         assert_eq!(sink.mails(), 2, "sending twice sends nobody anything twice");
 
         let goodbye = link(&digest.data, "/unsubscribe/");
-        assert!(house.page(&goodbye).await.contains("<button"));
-        assert_eq!(house.state_of("ada@example.org").await, Some(SubscriberState::Active));
-        assert_eq!(house.post(&goodbye).await.status(), StatusCode::OK);
-        assert_eq!(house.state_of("ada@example.org").await, Some(SubscriberState::Unsubscribed));
-        assert_eq!(house.post(&goodbye).await.status(), StatusCode::OK, "twice is once");
-        let audit = house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("of a digest");
+        assert!(test_app.page(&goodbye).await.contains("<button"));
+        assert_eq!(test_app.state_of("ada@example.org").await, Some(SubscriberState::Active));
+        assert_eq!(test_app.post(&goodbye).await.status(), StatusCode::OK);
+        assert_eq!(test_app.state_of("ada@example.org").await, Some(SubscriberState::Unsubscribed));
+        assert_eq!(test_app.post(&goodbye).await.status(), StatusCode::OK, "twice is once");
+        let audit = test_app.app.storage.audit(test_app.slot(), 10).await.expect("an audit").expect("of a digest");
         assert_eq!((audit.faults, audit.recipients, audit.deliveries.sent), (vec![], 1, 1));
     }
 }

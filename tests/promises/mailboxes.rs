@@ -9,20 +9,20 @@ use std::time::Duration;
 use verdicts::domain::subscriber::SubscriberState;
 
 use crate::inbound::READER;
-use crate::inbound::house_with_a_reader_and;
+use crate::inbound::app_with_a_reader_and;
 use crate::inbound::report;
 use crate::inbound::return_path;
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use crate::support::until;
 use server::Manners;
 use server::Server;
 
-async fn house_that_watches(place: Place, server: &Server, after: &str) -> House {
+async fn app_that_watches(test_db: TestDb, server: &Server, after: &str) -> TestApp {
     let (url, after) = (server.url(), after.to_owned());
-    house_with_a_reader_and(place, |settings| {
+    app_with_a_reader_and(test_db, |settings| {
         settings.inbound.imap = Some(url.into());
         settings.inbound.imap_every = Duration::from_millis(50);
         settings.inbound.imap_after = after;
@@ -30,27 +30,27 @@ async fn house_that_watches(place: Place, server: &Server, after: &str) -> House
     .await
 }
 
-pub fn watch(house: &House) {
-    let account = house.app.returns().expect("a mailbox").clone();
+pub fn watch(test_app: &TestApp) {
+    let account = test_app.app.returns().expect("a mailbox").clone();
     tokio::spawn(verdicts::inbox::watch(
-        house.app.clone(),
+        test_app.app.clone(),
         account,
-        house.stop.clone(),
+        test_app.stop.clone(),
     ));
 }
 
 /// The report that a reader's newest digest came back, hard.
-fn gone(house: &House, reader: &str) -> String {
+fn gone(test_app: &TestApp, reader: &str) -> String {
     report(
-        &return_path(house, reader),
+        &return_path(test_app, reader),
         reader,
         "550 5.1.1 no such user",
     )
 }
 
 /// Finding of `doctor` about the mailbox.
-async fn inbox(house: &House) -> String {
-    let findings = house.app.examine().await;
+async fn inbox(test_app: &TestApp) -> String {
+    let findings = test_app.app.examine().await;
     let found = findings
         .iter()
         .find(|finding| finding.what == "inbox")
@@ -59,9 +59,9 @@ async fn inbox(house: &House) -> String {
 }
 
 /// The UID, tries and reason of each mail that is set aside.
-async fn aside(house: &House) -> Vec<(u32, u64, String)> {
-    let account = house.app.returns().expect("a mailbox").clone();
-    let aside = house
+async fn aside(test_app: &TestApp) -> Vec<(u32, u64, String)> {
+    let account = test_app.app.returns().expect("a mailbox").clone();
+    let aside = test_app
         .app
         .mails_set_aside(&account, 1)
         .await
@@ -75,77 +75,77 @@ async fn aside(house: &House) -> Vec<(u32, u64, String)> {
 const OTHER: &str = "reader1@example.org";
 
 on_both! {
-    async fn a_report_in_a_mailbox_bounces_its_reader_and_is_marked(place) {
+    async fn a_report_in_a_mailbox_bounces_its_reader_and_is_marked(test_db) {
         let server = Server::start().await;
-        let house = house_that_watches(place, &server, "seen").await;
-        let mail = gone(&house, READER);
+        let test_app = app_that_watches(test_db, &server, "seen").await;
+        let mail = gone(&test_app, READER);
         server.put(3, &mail);
-        watch(&house);
+        watch(&test_app);
         until("it is marked", async || server.flags(3) == "(\\Seen)").await;
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced), "acted on before it is marked");
-        let record = house.record_of(READER).await;
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Bounced), "acted on before it is marked");
+        let record = test_app.record_of(READER).await;
         // Comes again under another number, as after a mailbox was made anew.
         server.put(5, &mail);
         until("what comes later is found by looking again", async || server.flags(5) == "(\\Seen)").await;
-        assert_eq!(house.record_of(READER).await, record, "it acts once");
+        assert_eq!(test_app.record_of(READER).await, record, "it acts once");
         assert!(server.heard("SELECT") > 1 && server.heard("LOGIN \"user\" \"pa ss\"") == 1);
         assert_eq!(server.split.load(SeqCst), 0, "each command comes in one packet");
     }
 
-    async fn of_a_large_mail_the_beginning_is_read(place) {
+    async fn of_a_large_mail_the_beginning_is_read(test_db) {
         let server = Server::start().await;
         let url = server.url();
-        let house = house_with_a_reader_and(place, |settings| {
+        let test_app = app_with_a_reader_and(test_db, |settings| {
             settings.inbound.imap = Some(url.into());
             settings.inbound.imap_every = Duration::from_millis(50);
             settings.inbound.size_max_mb = 1;
         })
         .await;
-        let large = format!("{}{}", gone(&house, READER), "An attachment that nobody reads.\n".repeat(40_000));
+        let large = format!("{}{}", gone(&test_app, READER), "An attachment that nobody reads.\n".repeat(40_000));
         server.put(3, &large);
-        watch(&house);
+        watch(&test_app);
         until("it is marked", async || server.flags(3) == "(\\Seen)").await;
-        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
+        assert_eq!(test_app.state_of(READER).await, Some(SubscriberState::Bounced));
         assert_eq!(server.heard("UID FETCH 3 (UID BODY.PEEK[]<0.1048576>)"), 1);
     }
 
-    async fn a_mail_that_cannot_be_handed_out_or_marked_is_set_aside_and_the_others_go_on(place) {
+    async fn a_mail_that_cannot_be_handed_out_or_marked_is_set_aside_and_the_others_go_on(test_db) {
         for manners in [
             Manners { hides: Some(3), ..Manners::default() },
             Manners { invents: Some(3), ..Manners::default() },
             Manners { keeps_unread: Some(3), ..Manners::default() },
             Manners { forgets: Some(3), ..Manners::default() },
         ] {
-            let (place, name) = (place.another(), format!("{manners:?}"));
+            let (test_db, name) = (test_db.another(), format!("{manners:?}"));
             let is_acted_on = manners.keeps_unread.is_some() || manners.forgets.is_some();
             let server = Server::with(manners).await;
-            let house = house_that_watches(place, &server, "seen").await;
-            server.put(3, &gone(&house, READER));
-            server.put(4, &gone(&house, OTHER));
-            watch(&house);
+            let test_app = app_that_watches(test_db, &server, "seen").await;
+            server.put(3, &gone(&test_app, READER));
+            server.put(4, &gone(&test_app, OTHER));
+            watch(&test_app);
             until("the other is marked", async || server.flags(4) == "(\\Seen)").await;
-            assert_eq!(house.state_of(OTHER).await, Some(SubscriberState::Bounced), "{name}");
-            until("the bad one is set aside", async || aside(&house).await.len() == 1).await;
-            assert_eq!(house.state_of(READER).await == Some(SubscriberState::Bounced), is_acted_on, "{name}");
+            assert_eq!(test_app.state_of(OTHER).await, Some(SubscriberState::Bounced), "{name}");
+            until("the bad one is set aside", async || aside(&test_app).await.len() == 1).await;
+            assert_eq!(test_app.state_of(READER).await == Some(SubscriberState::Bounced), is_acted_on, "{name}");
             assert_eq!(server.flags(3), "", "{name}");
-            let words = inbox(&house).await;
+            let words = inbox(&test_app).await;
             assert!(words.starts_with("Advice") && words.contains("UID 3, 1 tries"), "{name}: {words}");
             let fetched = server.heard("UID FETCH 3 (UID BODY");
             let looked = server.heard("UID SEARCH");
             until("it looks on", async || server.heard("UID SEARCH") > looked + 2).await;
             assert_eq!(server.heard("UID FETCH 3 (UID BODY"), fetched, "{name}: not at each look");
-            house.wait(chrono::TimeDelta::minutes(2));
-            until("it is tried again later", async || aside(&house).await.first().is_some_and(|(uid, tries, _)| (*uid, *tries) == (3, 2))).await;
-            house.stop.cancel();
+            test_app.wait(chrono::TimeDelta::minutes(2));
+            until("it is tried again later", async || aside(&test_app).await.first().is_some_and(|(uid, tries, _)| (*uid, *tries) == (3, 2))).await;
+            test_app.stop.cancel();
         }
     }
 
-    async fn a_mail_at_which_the_line_breaks_twice_is_set_aside(place) {
+    async fn a_mail_at_which_the_line_breaks_twice_is_set_aside(test_db) {
         let server = Server::with(Manners { dies_of: Some(3), ..Manners::default() }).await;
-        let house = house_that_watches(place, &server, "seen").await;
-        server.put(3, &gone(&house, READER));
-        server.put(4, &gone(&house, OTHER));
-        watch(&house);
+        let test_app = app_that_watches(test_db, &server, "seen").await;
+        server.put(3, &gone(&test_app, READER));
+        server.put(4, &gone(&test_app, OTHER));
+        watch(&test_app);
         // Two visits and the waits between them.
         for _ in 0..300 {
             if server.flags(4) == "(\\Seen)" {
@@ -154,36 +154,36 @@ on_both! {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         assert_eq!((server.flags(3).as_str(), server.flags(4).as_str()), ("", "(\\Seen)"));
-        assert_eq!(aside(&house).await, [(3, 1, "FETCH failed: the connection was lost".to_owned())]);
+        assert_eq!(aside(&test_app).await, [(3, 1, "FETCH failed: the connection was lost".to_owned())]);
     }
 
-    async fn a_folder_is_named_as_the_servers_namespace_has_it(place) {
+    async fn a_folder_is_named_as_the_servers_namespace_has_it(test_db) {
         let server = Server::with(Manners { can: "NAMESPACE", prefix: "INBOX.", ..Manners::default() }).await;
-        let house = house_that_watches(place, &server, "move:Done").await;
-        server.put(3, &gone(&house, READER));
-        watch(&house);
+        let test_app = app_that_watches(test_db, &server, "move:Done").await;
+        server.put(3, &gone(&test_app, READER));
+        watch(&test_app);
         until("it is taken out", async || !server.has(3)).await;
         assert_eq!((server.heard("CREATE \"INBOX.Done\""), server.heard("UID COPY 3 \"INBOX.Done\"")), (1, 1));
     }
 
-    async fn what_cannot_be_moved_is_marked_as_read_and_named(place) {
+    async fn what_cannot_be_moved_is_marked_as_read_and_named(test_db) {
         let server = Server::with(Manners { can: "MOVE", is_full: true, ..Manners::default() }).await;
-        let house = house_that_watches(place, &server, "move:Done").await;
-        server.put(3, &gone(&house, READER));
-        server.put(4, &gone(&house, OTHER));
-        watch(&house);
-        until("both are set aside", async || aside(&house).await.len() == 2).await;
-        assert!(inbox(&house).await.contains("[OVERQUOTA]"));
+        let test_app = app_that_watches(test_db, &server, "move:Done").await;
+        server.put(3, &gone(&test_app, READER));
+        server.put(4, &gone(&test_app, OTHER));
+        watch(&test_app);
+        until("both are set aside", async || aside(&test_app).await.len() == 2).await;
+        assert!(inbox(&test_app).await.contains("[OVERQUOTA]"));
         assert_eq!((server.flags(3).as_str(), server.flags(4).as_str()), ("(\\Seen)", "(\\Seen)"), "none is fetched again");
     }
 
-    async fn what_goes_without_uidplus_takes_nothing_of_others_along(place) {
+    async fn what_goes_without_uidplus_takes_nothing_of_others_along(test_db) {
         let server = Server::start().await;
-        let house = house_that_watches(place, &server, "move:Done").await;
+        let test_app = app_that_watches(test_db, &server, "move:Done").await;
         server.put(2, "From: a@b.example\nSubject: of somebody else\n\nhello\n");
         server.mails.lock().expect("unharmed").get_mut(&2).expect("it is there").1 = "(\\Deleted)".into();
         server.put(3, "From: a@b.example\nSubject: hello\n\nhello\n");
-        watch(&house);
+        watch(&test_app);
         until("it has gone", async || !server.has(3)).await;
         until("the other is marked again", async || server.flags(2) == "(\\Deleted)").await;
         assert_eq!((server.heard("UID COPY 3 \"Done\""), server.heard("CREATE \"Done\"")), (1, 1));
@@ -191,61 +191,61 @@ on_both! {
         assert!(said.find("UID STORE 3 +FLAGS.SILENT (\\Seen)") < said.find("UID COPY 3"), "the copy is read: {said}");
     }
 
-    async fn a_server_that_is_silent_in_idle_is_looked_at_by_the_clock(place) {
+    async fn a_server_that_is_silent_in_idle_is_looked_at_by_the_clock(test_db) {
         let server = Server::with(Manners { can: "IDLE", ..Manners::default() }).await;
-        let house = house_that_watches(place, &server, "seen").await;
-        watch(&house);
+        let test_app = app_that_watches(test_db, &server, "seen").await;
+        watch(&test_app);
         until("it idles", async || server.heard("IDLE") > 0).await;
-        server.put(3, &gone(&house, READER));
+        server.put(3, &gone(&test_app, READER));
         until("what it does not tell is found", async || server.flags(3) == "(\\Seen)").await;
         assert_eq!(server.heard("LOGIN"), 1, "on the same connection");
         assert!(server.heard("DONE") > 0);
     }
 
-    async fn a_folder_that_stays_as_it_was_opened_is_opened_anew(place) {
-        let mut place = Some(place);
+    async fn a_folder_that_stays_as_it_was_opened_is_opened_anew(test_db) {
+        let mut test_db = Some(test_db);
         for can in ["", "IDLE"] {
             let server = Server::with(Manners { can, is_frozen: true, ..Manners::default() }).await;
-            let house = house_that_watches(place.take().expect("one"), &server, "seen").await;
-            place = Some(house.place.another());
-            watch(&house);
+            let test_app = app_that_watches(test_db.take().expect("one"), &server, "seen").await;
+            test_db = Some(test_app.test_db.another());
+            watch(&test_app);
             until("it is looked at", async || server.heard("SEARCH") > 0).await;
-            server.put(3, &gone(&house, READER));
+            server.put(3, &gone(&test_app, READER));
             until("what is not told is found", async || server.flags(3) == "(\\Seen)").await;
             assert_eq!(server.heard("LOGIN"), 1, "on the same connection");
         }
     }
 
-    async fn a_folder_that_can_only_be_read_is_a_fault(place) {
+    async fn a_folder_that_can_only_be_read_is_a_fault(test_db) {
         let server = Server::with(Manners { is_read_only: true, ..Manners::default() }).await;
-        let house = house_that_watches(place, &server, "seen").await;
-        server.put(3, &gone(&house, READER));
-        watch(&house);
+        let test_app = app_that_watches(test_db, &server, "seen").await;
+        server.put(3, &gone(&test_app, READER));
+        watch(&test_app);
         until("it is opened", async || server.heard("SELECT") > 0).await;
-        let words = inbox(&house).await;
+        let words = inbox(&test_app).await;
         assert!(words.starts_with("Fault") && words.contains("can be read and not marked"), "{words}");
         assert_eq!(server.heard("BODY.PEEK"), 0, "nothing is fetched that would be fetched again");
     }
 
-    async fn a_login_by_challenge_is_made_where_the_server_takes_no_password(place) {
+    async fn a_login_by_challenge_is_made_where_the_server_takes_no_password(test_db) {
         let server = Server::with(Manners { can: "AUTH=CRAM-MD5", wants_cram: true, ..Manners::default() }).await;
-        let house = house_that_watches(place, &server, "seen").await;
-        server.put(3, &gone(&house, READER));
-        watch(&house);
+        let test_app = app_that_watches(test_db, &server, "seen").await;
+        server.put(3, &gone(&test_app, READER));
+        watch(&test_app);
         until("it is marked", async || server.flags(3) == "(\\Seen)").await;
         assert_eq!((server.heard("AUTHENTICATE CRAM-MD5"), server.heard("LOGIN"), server.heard("pa ss")), (1, 0, 0));
         let server = Server::with(Manners { can: "AUTH=GSSAPI AUTH=XOAUTH2", ..Manners::default() }).await;
-        let house = house_that_watches(house.place.another(), &server, "seen").await;
-        let words = inbox(&house).await;
+        let test_app = app_that_watches(test_app.test_db.another(), &server, "seen").await;
+        let words = inbox(&test_app).await;
         assert!(words.contains("offers GSSAPI, XOAUTH2") && server.heard("LOGIN") == 0, "{words}");
     }
 
-    async fn what_could_not_be_kept_stays_unread(place) {
+    async fn what_could_not_be_kept_stays_unread(test_db) {
         let server = Server::start().await;
-        let house = house_that_watches(place, &server, "seen").await;
-        server.put(3, &gone(&house, READER));
-        house.app.storage.close().await;
-        watch(&house);
+        let test_app = app_that_watches(test_db, &server, "seen").await;
+        server.put(3, &gone(&test_app, READER));
+        test_app.app.storage.close().await;
+        watch(&test_app);
         until("it tries", async || server.heard("SELECT") == 1).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(server.flags(3), "");
@@ -261,10 +261,10 @@ async fn a_line_that_was_cut_in_idle_is_opened_anew_within_a_bound() {
         ..Manners::default()
     })
     .await;
-    let house = house_that_watches(Place::sqlite(), &server, "seen").await;
-    watch(&house);
+    let test_app = app_that_watches(TestDb::sqlite(), &server, "seen").await;
+    watch(&test_app);
     until("it idles", async || server.heard("DONE") > 0).await;
-    server.put(3, &gone(&house, READER));
+    server.put(3, &gone(&test_app, READER));
     // DONE is waited for within 10 seconds, and the next visit begins 5 later.
     for _ in 0..300 {
         if server.flags(3) == "(\\Seen)" {
@@ -280,9 +280,9 @@ async fn a_line_that_was_cut_in_idle_is_opened_anew_within_a_bound() {
 
 #[test]
 fn a_mailboxs_password_goes_over_tls_and_is_shown_to_nobody() {
-    let place = Place::sqlite();
+    let test_db = TestDb::sqlite();
     let program = |url: &str, after: &str| {
-        Program::set_up(&place)
+        Program::set_up(&test_db)
             .with("VERDICTS_INBOUND__IMAP", url)
             .with("VERDICTS_INBOUND__IMAP_AFTER", after)
     };

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use verdicts::config::Settings;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 
 /// Holds a mail against its snapshot, with what differs from run to run masked.
@@ -50,33 +50,33 @@ fn unnumbered(text: &str) -> String {
 
 const SITE: &str = "https://verdicts.example";
 
-/// A relay, and a house that sends through it, with all that a mail can say of its sender.
-async fn house_with_a_relay(adapt: impl FnOnce(&mut Settings)) -> (House, SmtpSink) {
+/// A relay, and a service that sends through it, with all that a mail can say of its sender.
+async fn app_with_a_relay(adapt: impl FnOnce(&mut Settings)) -> (TestApp, SmtpSink) {
     let sink = SmtpSink::start(Script::accept_all()).await;
     let url = sink.url();
-    let house = House::open_with(Place::sqlite(), |settings| {
+    let test_app = TestApp::open_with(TestDb::sqlite(), |settings| {
         settings.mail.transport = url.into();
         settings.mail.postal_address = Some("Ship or Skip, 1 Example Street, Exämpletown".into());
         adapt(settings);
     })
     .await;
-    (house, sink)
+    (test_app, sink)
 }
 
 /// One whose links lead to [`SITE`], as they would in public.
-async fn public_house() -> (House, SmtpSink) {
-    house_with_a_relay(|settings| settings.site.base_url = SITE.parse().expect("an address")).await
+async fn public_house() -> (TestApp, SmtpSink) {
+    app_with_a_relay(|settings| settings.site.base_url = SITE.parse().expect("an address")).await
 }
 
 /// Delivers what waits beside digests, and gives the newest mail: the `count`th.
-async fn newest(house: &House, sink: &SmtpSink, count: usize) -> Vec<u8> {
-    house
+async fn newest(test_app: &TestApp, sink: &SmtpSink, count: usize) -> Vec<u8> {
+    test_app
         .deliver_while("a mail", async || sink.mails() == count)
         .await;
     sink.received().pop().expect("a mail").data
 }
 
-/// Where a link of a mail leads in the house.
+/// Where a link of a mail leads in the service.
 fn path_in(mail: &[u8], path: &str) -> String {
     crate::journey::link(mail, path)
         .strip_prefix(SITE)
@@ -86,74 +86,74 @@ fn path_in(mail: &[u8], path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_confirmation_and_a_digest_are_what_they_were() {
-    let (house, sink) = house_with_a_relay(|settings| {
+    let (test_app, sink) = app_with_a_relay(|settings| {
         settings.site.base_url = SITE.parse().expect("an address");
         settings.mail.reply_to = Some("Die Redaktion für alle <editors@verdicts.example>".into());
     })
     .await;
-    house.stock_small().await;
-    house.sign_up("ada@example.org").await;
-    matches_snapshot("confirmation", &newest(&house, &sink, 1).await);
-    house.enlist("reader", 1).await;
-    house.send_digest().await;
+    test_app.stock_small().await;
+    test_app.sign_up("ada@example.org").await;
+    matches_snapshot("confirmation", &newest(&test_app, &sink, 1).await);
+    test_app.seed_subscribers("reader", 1).await;
+    test_app.send_digest().await;
     let digest = sink.wait_for(2, Duration::from_secs(5)).await.remove(1);
     matches_snapshot("digest", &digest.data);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mails_to_somebody_who_confirmed_and_to_somebody_who_asks_again_are_what_they_were() {
-    let (house, sink) = public_house().await;
-    house.sign_up("ada@example.org").await;
-    let confirmation = newest(&house, &sink, 1).await;
-    house.post(&path_in(&confirmation, "/confirm/")).await;
-    matches_snapshot("welcome", &newest(&house, &sink, 2).await);
-    house.wait(chrono::TimeDelta::hours(2));
-    house.sign_up("ada@example.org").await;
-    matches_snapshot("already", &newest(&house, &sink, 3).await);
+    let (test_app, sink) = public_house().await;
+    test_app.sign_up("ada@example.org").await;
+    let confirmation = newest(&test_app, &sink, 1).await;
+    test_app.post(&path_in(&confirmation, "/confirm/")).await;
+    matches_snapshot("welcome", &newest(&test_app, &sink, 2).await);
+    test_app.wait(chrono::TimeDelta::hours(2));
+    test_app.sign_up("ada@example.org").await;
+    matches_snapshot("already", &newest(&test_app, &sink, 3).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mails_about_a_readers_data_and_address_are_what_they_were() {
-    let (house, sink) = public_house().await;
-    house.stock_small().await;
-    house.enlist("reader", 1).await;
-    house.send_digest().await;
+    let (test_app, sink) = public_house().await;
+    test_app.stock_small().await;
+    test_app.seed_subscribers("reader", 1).await;
+    test_app.send_digest().await;
     let digest = sink
         .wait_for(1, Duration::from_secs(5))
         .await
         .remove(0)
         .data;
-    house
+    test_app
         .post(&format!("{}/link", path_in(&digest, "/preferences/")))
         .await;
-    let account = newest(&house, &sink, 2).await;
+    let account = newest(&test_app, &sink, 2).await;
     matches_snapshot("account", &account);
     let fields = [("email", "ada@new.example")];
-    house
+    test_app
         .post_form(
             &format!("{}/address", path_in(&account, "/account/")),
             &fields,
         )
         .await;
-    let new_address = newest(&house, &sink, 3).await;
+    let new_address = newest(&test_app, &sink, 3).await;
     matches_snapshot("new_address", &new_address);
-    house.post(&path_in(&new_address, "/move/")).await;
-    matches_snapshot("old_address", &newest(&house, &sink, 4).await);
+    test_app.post(&path_in(&new_address, "/move/")).await;
+    matches_snapshot("old_address", &newest(&test_app, &sink, 4).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_carry_what_mail_programs_act_on() {
-    let (house, sink) = house_with_a_relay(|settings| {
+    let (test_app, sink) = app_with_a_relay(|settings| {
         settings.mail.return_path = Some("Bounces <bounces@verdicts.example>".into());
         settings.mail.list_id = Some("weekly.verdicts.example".into());
         settings.site.newsletter = "Verdikte der Woche – für alle\r\nBcc: eve@example.org".into();
     })
     .await;
-    house.stock_small().await;
-    house
+    test_app.stock_small().await;
+    test_app
         .enlist_all("email\n\"\"\"odd one\"\"@example.org\"\nplain@example.org\n")
         .await;
-    house.send_digest().await;
+    test_app.send_digest().await;
     for received in sink.wait_for(2, Duration::from_secs(5)).await {
         assert_eq!(received.from, "bounces@verdicts.example");
         let mail = mail_parser::MessageParser::default()
@@ -165,7 +165,7 @@ async fn headers_carry_what_mail_programs_act_on() {
                 .unwrap_or_default()
         };
         assert!(header("List-Id").ends_with("<weekly.verdicts.example>"));
-        assert!(header("List-Unsubscribe").starts_with(&format!("<{}/unsubscribe/", house.url)));
+        assert!(header("List-Unsubscribe").starts_with(&format!("<{}/unsubscribe/", test_app.url)));
         assert!(
             !header("List-Unsubscribe").contains("mailto:"),
             "nobody reads that inbox"
@@ -174,8 +174,11 @@ async fn headers_carry_what_mail_programs_act_on() {
             header("List-Unsubscribe-Post"),
             "List-Unsubscribe=One-Click"
         );
-        assert_eq!(header("List-Archive"), format!("<{}/digests>", house.url));
-        assert_eq!(header("List-Help"), format!("<{}/>", house.url));
+        assert_eq!(
+            header("List-Archive"),
+            format!("<{}/digests>", test_app.url)
+        );
+        assert_eq!(header("List-Help"), format!("<{}/>", test_app.url));
         assert_eq!(header("Feedback-ID"), "2026-W48:digest:verdicts-exampl");
         assert_eq!(header("Precedence"), "bulk");
         assert!(
@@ -199,17 +202,17 @@ async fn headers_carry_what_mail_programs_act_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_delivery_has_a_return_path_and_an_address_to_leave_by_of_its_own() {
-    let (house, sink) = house_with_a_relay(|settings| {
+    let (test_app, sink) = app_with_a_relay(|settings| {
         settings.mail.return_path = Some("Bounces <bounces+{verp}@verdicts.example>".into())
     })
     .await;
-    house.stock_small().await;
-    house.sign_up("ada@example.org").await;
-    house
+    test_app.stock_small().await;
+    test_app.sign_up("ada@example.org").await;
+    test_app
         .deliver_while("the confirmation", async || sink.mails() == 1)
         .await;
-    house.enlist("reader", 2).await;
-    house.send_digest().await;
+    test_app.seed_subscribers("reader", 2).await;
+    test_app.send_digest().await;
     let received = sink.wait_for(3, Duration::from_secs(5)).await;
     let mut seen = std::collections::HashSet::new();
     for received in &received {
@@ -231,7 +234,7 @@ async fn each_delivery_has_a_return_path_and_an_address_to_leave_by_of_its_own()
             .collect::<Vec<_>>()
             .join(" ");
         assert!(
-            value.starts_with(&format!("<{}/unsubscribe/", house.url)),
+            value.starts_with(&format!("<{}/unsubscribe/", test_app.url)),
             "{value}"
         );
         // Another address than the return path: vacation notices go there, and are no wish to leave.
@@ -246,7 +249,11 @@ async fn each_delivery_has_a_return_path_and_an_address_to_leave_by_of_its_own()
 }
 
 /// Comparisons of the seed's length, one for each number, in whose slugs it stands.
-async fn stock_like_the_site(house: &House, numbers: std::ops::RangeInclusive<u32>, day: &str) {
+async fn stock_like_the_site(
+    test_app: &TestApp,
+    numbers: std::ops::RangeInclusive<u32>,
+    day: &str,
+) {
     for number in numbers {
         // The site's takes are about three times as long as ours.
         let seed = include_str!("../fixtures/seed-comparison.toml").replace(
@@ -263,17 +270,19 @@ async fn stock_like_the_site(house: &House, numbers: std::ops::RangeInclusive<u3
         let comparison = format!(
             "[[comparisons]]\nleft = \"{left}\"\nright = \"{right}\"\npublished_at = {day}T00:00:{number:02}Z\n"
         );
-        house.stock(&format!("{tools}\n{comparison}")).await;
+        test_app
+            .seed_catalogue(&format!("{tools}\n{comparison}"))
+            .await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_comparisons_of_the_seeds_length_fit_between_15_and_40_kilobytes() {
-    let house = House::open(Place::sqlite()).await;
-    stock_like_the_site(&house, 1..=5, "2026-11-23").await;
-    let preview = house
+    let test_app = TestApp::open(TestDb::sqlite()).await;
+    stock_like_the_site(&test_app, 1..=5, "2026-11-23").await;
+    let preview = test_app
         .app
-        .preview(house.slot(), house.app.now())
+        .preview(test_app.slot(), test_app.app.now())
         .await
         .expect("a preview");
     assert_eq!(preview.items, 5);
@@ -298,28 +307,28 @@ async fn five_comparisons_of_the_seeds_length_fit_between_15_and_40_kilobytes() 
 }
 
 on_both! {
-    async fn a_digest_with_the_longest_opening_fits_too(place) {
-        let house = House::open(place).await;
-        stock_like_the_site(&house, 1..=5, "2026-11-23").await;
-        house.enlist("reader", 6).await;
-        house.send_digest().await;
+    async fn a_digest_with_the_longest_opening_fits_too(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        stock_like_the_site(&test_app, 1..=5, "2026-11-23").await;
+        test_app.seed_subscribers("reader", 6).await;
+        test_app.send_digest().await;
         for reader in 0..6 {
-            let digest = house.mails_to(&format!("reader{reader}@example.org")).pop().expect("a digest");
+            let digest = test_app.mails_to(&format!("reader{reader}@example.org")).pop().expect("a digest");
             let text = mail_parser::MessageParser::default().parse(&digest).expect("a mail").body_text(0).expect("text").into_owned();
             for link in text.lines().filter(|line| line.contains("/ship/") || line.contains("/save/")) {
-                assert!(house.post(link).await.status().is_success(), "{link}");
+                assert!(test_app.post(link).await.status().is_success(), "{link}");
             }
         }
         // Everybody on the panel turns round.
         let turned = include_str!("../fixtures/seed-comparison.toml").replace("verdict = \"ship\"", "verdict = \"skip\"");
         for number in 1..=5 {
             let turned = turned.replace("llama-4-compact-12b", &format!("llama-{number}")).replace("mistral-small-3-1", &format!("mistral-{number}"));
-            house.stock(turned.split_once("[[comparisons]]").expect("two tools").0).await;
+            test_app.seed_catalogue(turned.split_once("[[comparisons]]").expect("two tools").0).await;
         }
-        house.wait(chrono::TimeDelta::days(7));
-        stock_like_the_site(&house, 6..=10, "2026-11-30").await;
-        house.send_digest().await;
-        let digest = house.mails_to("reader0@example.org").pop().expect("a digest");
+        test_app.wait(chrono::TimeDelta::days(7));
+        stock_like_the_site(&test_app, 6..=10, "2026-11-30").await;
+        test_app.send_digest().await;
+        let digest = test_app.mails_to("reader0@example.org").pop().expect("a digest");
         let mail = mail_parser::MessageParser::default().parse(&digest).expect("a mail");
         let (html, text) = (mail.body_html(0).expect("HTML"), mail.body_text(0).expect("text"));
         let opening = text.split_once("____").expect("an opening").0.split_whitespace().collect::<Vec<_>>().join(" ");

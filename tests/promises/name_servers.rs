@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::standing::DOMAIN;
 use crate::standing::Sender;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestDb;
 use crate::support::dns::NameServer;
 
 /// Far above what it may take: the limits themselves are added up in a test of their own (`app::doctor`).
@@ -47,7 +47,7 @@ type Manner = fn(&NameServer);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_the_name_server_does_doctor_ends_and_calls_nothing_a_fault() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let manners: [(&str, Manner); 5] = [
         ("silent", |server| {
             server.silent();
@@ -98,7 +98,7 @@ async fn whatever_the_name_server_does_doctor_ends_and_calls_nothing_a_fault() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_name_servers_one_that_answers_is_enough() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let manners: [fn(&NameServer); 2] = [
         |server| {
             server.silent();
@@ -141,7 +141,7 @@ async fn while_the_systems_name_server_is_silent_doctor_ends_too() {
         return;
     };
     server.silent();
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let Some(program) = sender.program.asking(address.into()) else {
         return;
     };

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::postgres;
 use crate::support::until;
 
@@ -14,8 +14,8 @@ use crate::support::until;
 const NEVER: Duration = Duration::from_secs(60);
 
 /// The connection over which a process listens: the server's number of it, empty where there is none.
-fn listening(place: &Place) -> String {
-    let name = place
+fn listening(test_db: &TestDb) -> String {
+    let name = test_db
         .database_url
         .rsplit('/')
         .next()
@@ -33,32 +33,32 @@ fn listening(place: &Place) -> String {
         .to_owned()
 }
 
-/// A house with pages only, and another that only delivers and hardly ever looks by itself.
-async fn two_houses(place: Place, sink: &SmtpSink) -> (House, House) {
+/// A service with pages only, and another that only delivers and hardly ever looks by itself.
+async fn two_houses(test_db: TestDb, sink: &SmtpSink) -> (TestApp, TestApp) {
     let url = sink.url();
-    let deliverer = House::open_with(place.again(), |settings| {
+    let deliverer = TestApp::open_with(test_db.again(), |settings| {
         settings.mail.transport = url.into();
         settings.mail.poll = NEVER;
     });
     // First, so that its clock is not behind the other's.
     let deliverer = deliverer.await;
-    (House::open(place).await, deliverer)
+    (TestApp::open(test_db).await, deliverer)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_that_another_process_put_into_the_ledger_goes_out_before_anybody_looks() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
     let sink = SmtpSink::start(Script::accept_all()).await;
-    let (pages, deliverer) = two_houses(place, &sink).await;
+    let (pages, deliverer) = two_houses(test_db, &sink).await;
     pages.stock_small().await;
-    pages.enlist("r", 3).await;
+    pages.seed_subscribers("r", 3).await;
     let mut step = 0;
     let mut first = String::new();
     deliverer
         .deliver_while("three nudges", async || {
-            let now_listening = listening(&pages.place);
+            let now_listening = listening(&pages.test_db);
             match step {
                 // The look at the start is over when it listens; give it time to be.
                 0 if !now_listening.is_empty() => {
@@ -93,13 +93,13 @@ async fn mail_that_another_process_put_into_the_ledger_goes_out_before_anybody_l
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_can_hear_nobody_looks_by_itself() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
     let sink = SmtpSink::start(Script::accept_all()).await;
-    let pages = House::open(place.again()).await;
+    let pages = TestApp::open(test_db.again()).await;
     // Through a pooler, with nothing at the address behind it.
-    let program = Program::set_up(&place)
+    let program = Program::set_up(&test_db)
         .with(
             "VERDICTS_DATABASE__DIRECT_URL",
             "postgres://nobody@127.0.0.1:9/none",

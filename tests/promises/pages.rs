@@ -10,31 +10,33 @@ use verdicts::app::catalogue::document::Format;
 use verdicts::domain::actor::Actor;
 
 use crate::joining::between;
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue;
 use crate::support::on_both;
 
 /// Script, a way out of an attribute, and two languages of templates. 52 characters, for every field to hold.
 const HOSTILE: &str = r#"<script>x</script>"'><i onload=x>{{7*7}}{% if %}&lt;"#;
 
-/// A house with `catalogue`, whose one reader got this week's digest in the local mailbox.
-async fn house_after_a_digest(
-    place: Place,
+/// A service with `catalogue`, whose one reader got this week's digest in the local mailbox.
+async fn app_after_a_digest(
+    test_db: TestDb,
     catalogue: impl FnOnce(verdicts::domain::Timestamp) -> String,
-) -> House {
-    let house = House::open(place).await;
-    house.stock(&catalogue(house.app.now())).await;
-    house.enlist("reader", 1).await;
-    house.send_digest().await;
-    assert_eq!(house.mails_to("reader0@example.org").len(), 1);
-    house
+) -> TestApp {
+    let test_app = TestApp::open(test_db).await;
+    test_app
+        .seed_catalogue(&catalogue(test_app.app.now()))
+        .await;
+    test_app.seed_subscribers("reader", 1).await;
+    test_app.send_digest().await;
+    assert_eq!(test_app.mails_to("reader0@example.org").len(), 1);
+    test_app
 }
 
-/// The paths of every public page of a house with the comparison `t0-l-vs-t0-r` and a digest.
-fn public_pages(house: &House) -> Vec<String> {
+/// The paths of every public page of a service with the comparison `t0-l-vs-t0-r` and a digest.
+fn public_pages(test_app: &TestApp) -> Vec<String> {
     let fixed = [
         "/",
         "/comparisons/t0-l-vs-t0-r",
@@ -46,13 +48,13 @@ fn public_pages(house: &House) -> Vec<String> {
     fixed
         .map(String::from)
         .into_iter()
-        .chain([format!("/digests/{}", house.slot())])
+        .chain([format!("/digests/{}", test_app.slot())])
         .collect()
 }
 
 /// The HTML and the text of a reader's digest.
-fn digest_of(house: &House) -> (String, String) {
-    let mail = house
+fn digest_of(test_app: &TestApp) -> (String, String) {
+    let mail = test_app
         .mails_to("reader0@example.org")
         .pop()
         .expect("a digest");
@@ -162,11 +164,11 @@ fn the_check_for_well_formed_xml_can_fail() {
 }
 
 on_both! {
-    async fn the_front_lists_the_latest_and_has_a_form_with_a_label(place) {
-        let house = House::open(place).await;
-        assert!(house.page("/").await.contains("None yet"), "an empty house has a front too");
-        house.stock(&catalogue::small(14, house.app.now())).await;
-        let page = house.page("/").await;
+    async fn the_front_lists_the_latest_and_has_a_form_with_a_label(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        assert!(test_app.page("/").await.contains("None yet"), "an empty house has a front too");
+        test_app.seed_catalogue(&catalogue::small(14, test_app.app.now())).await;
+        let page = test_app.page("/").await;
         let listed: Vec<usize> = (0..14).filter_map(|n| page.find(&format!("/comparisons/t{n}-l-vs-t{n}-r\""))).collect();
         assert!(listed.len() == 12 && listed.is_sorted(), "the latest twelve, newest first: {listed:?}");
         let form = between(&page, "<form", "</form>");
@@ -174,10 +176,10 @@ on_both! {
         assert!(form.contains("<label for=\"email\">") && form.contains("<input id=\"email\" name=\"email\""), "{form}");
     }
 
-    async fn a_comparison_shows_both_tools_their_verdicts_and_every_reviewer(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        let page = house.page("/comparisons/t0-l-vs-t0-r").await;
+    async fn a_comparison_shows_both_tools_their_verdicts_and_every_reviewer(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        let page = test_app.page("/comparisons/t0-l-vs-t0-r").await;
         for shown in [
             "Tool t0 l",
             "Tool t0 r",
@@ -192,37 +194,37 @@ on_both! {
         for reviewer in ["Builder", "Skeptic", "Futurist", "Founder", "Creator"] {
             assert!(page.contains(&format!("<th scope=\"row\">{reviewer}</th>")), "{reviewer}");
         }
-        assert!(house.page("/tools/t0-l").await.contains("/comparisons/t0-l-vs-t0-r\""));
+        assert!(test_app.page("/tools/t0-l").await.contains("/comparisons/t0-l-vs-t0-r\""));
     }
 
-    async fn a_comparison_leads_on_to_those_of_its_tools_and_then_of_its_category(place) {
-        let house = House::open(place).await;
-        let now = house.app.now();
-        house.stock(&catalogue::small(4, now)).await;
+    async fn a_comparison_leads_on_to_those_of_its_tools_and_then_of_its_category(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        let now = test_app.app.now();
+        test_app.seed_catalogue(&catalogue::small(4, now)).await;
         let again = |left: &str, right: &str, hours| {
             let at = (now - TimeDelta::hours(hours)).to_rfc3339();
             format!("[[comparisons]]\nleft = \"{left}\"\nright = \"{right}\"\npublished_at = {at}\n")
         };
-        house.stock(&(again("t1-l", "t0-r", 50) + &again("t2-l", "t3-r", 60))).await;
+        test_app.seed_catalogue(&(again("t1-l", "t0-r", 50) + &again("t2-l", "t3-r", 60))).await;
         let related = async |path: &str| -> Vec<String> {
-            let page = house.page(path).await;
+            let page = test_app.page(path).await;
             let Some((_, rest)) = page.split_once("Related comparisons") else { return Vec::new() };
             rest.split("href=\"/comparisons/").skip(1).filter_map(|rest| rest.split('"').next()).map(String::from).collect()
         };
         // t0 and t3 are of one category.
         assert_eq!(related("/comparisons/t0-l-vs-t0-r").await, ["t1-l-vs-t0-r", "t3-l-vs-t3-r", "t2-l-vs-t3-r"]);
         assert_eq!(related("/comparisons/t2-l-vs-t2-r").await, ["t2-l-vs-t3-r"], "and never itself");
-        assert!(house.page("/tools/t3-r").await.contains("/comparisons/t2-l-vs-t3-r\"") );
+        assert!(test_app.page("/tools/t3-r").await.contains("/comparisons/t2-l-vs-t3-r\"") );
     }
 
-    async fn a_comparison_has_a_picture_that_is_another_once_the_panel_says_otherwise(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        let page = house.page("/comparisons/t0-l-vs-t0-r").await;
-        let shown = format!("{}/comparisons/t0-l-vs-t0-r/picture.png", house.url);
+    async fn a_comparison_has_a_picture_that_is_another_once_the_panel_says_otherwise(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        let page = test_app.page("/comparisons/t0-l-vs-t0-r").await;
+        let shown = format!("{}/comparisons/t0-l-vs-t0-r/picture.png", test_app.url);
         assert_eq!(between(&page, "<meta property=\"og:image\" content=\"", "\""), shown);
         let path = "/comparisons/t0-l-vs-t0-r/picture.png";
-        let ask = async |tag: &str| house.request(Method::GET, path).header("if-none-match", tag).send().await.expect("an answer");
+        let ask = async |tag: &str| test_app.request(Method::GET, path).header("if-none-match", tag).send().await.expect("an answer");
         let first = ask("").await;
         let header = |answer: &reqwest::Response, name: &str| answer.headers()[name].to_str().expect("text").to_owned();
         assert_eq!((first.status(), header(&first, "content-type").as_str()), (StatusCode::OK, "image/png"));
@@ -237,102 +239,102 @@ on_both! {
         }
         assert_eq!(ask("\"x\"").await.bytes().await.expect("a picture"), png, "the same for everybody");
 
-        house.stock(&catalogue::small(1, house.app.now()).replace("verdict = \"skip\"", "verdict = \"ship\"")).await;
+        test_app.seed_catalogue(&catalogue::small(1, test_app.app.now()).replace("verdict = \"skip\"", "verdict = \"ship\"")).await;
         let later = ask(&tag).await;
         assert_eq!(later.status(), StatusCode::OK);
         assert!(header(&later, "etag") != tag && later.bytes().await.expect("a picture") != png);
         for path in ["/comparisons/none/picture.png", "/comparisons/No/picture.png"] {
-            assert_eq!(house.get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(test_app.get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
         }
     }
 
-    async fn no_text_of_a_catalogue_becomes_markup_or_a_template(place) {
-        let house = House::open(place).await;
-        house.app.import_catalogue(&Actor::cli(), &catalogue_of(HOSTILE, house.app.now() - TimeDelta::hours(1))).await.expect("imported");
-        house.enlist("reader", 1).await;
-        house.send_digest().await;
-        for path in public_pages(&house) {
-            let page = house.page(&path).await;
+    async fn no_text_of_a_catalogue_becomes_markup_or_a_template(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.app.import_catalogue(&Actor::cli(), &catalogue_of(HOSTILE, test_app.app.now() - TimeDelta::hours(1))).await.expect("imported");
+        test_app.seed_subscribers("reader", 1).await;
+        test_app.send_digest().await;
+        for path in public_pages(&test_app) {
+            let page = test_app.page(&path).await;
             assert_tame(&path, &page);
             assert!(path == "/check-inbox" || page.contains("{{7*7}}{% if %}&#38;lt;"), "{path} shows the text as it is");
         }
-        let (html, text) = digest_of(&house);
+        let (html, text) = digest_of(&test_app);
         assert_tame("the mail", &html);
         assert!(html.contains("{{7*7}}") && text.contains("{{7*7}}"));
-        let mailbox = house.page("/mailbox").await;
+        let mailbox = test_app.page("/mailbox").await;
         let mail = format!("/mailbox/{}", between(&mailbox, "href=\"/mailbox/", "\""));
-        for page in [mailbox, house.page(&mail).await, house.page(&format!("{mail}/html")).await] {
+        for page in [mailbox, test_app.page(&mail).await, test_app.page(&format!("{mail}/html")).await] {
             assert_tame("the mailbox", &page);
         }
-        let texts = well_formed(&house.page("/feed.xml").await).expect("well-formed");
+        let texts = well_formed(&test_app.page("/feed.xml").await).expect("well-formed");
         assert!(texts.iter().any(|text| text.contains("{{7*7}}")));
         texts.iter().for_each(|text| assert_tame("the feed", text));
     }
 
-    async fn a_digest_stays_as_it_was_sent_whatever_becomes_of_the_catalogue(place) {
-        let house = house_after_a_digest(place, |now| catalogue::small(2, now)).await;
-        let digest = format!("/digests/{}", house.slot());
-        let everywhere = async || (house.page("/digests").await, house.page(&digest).await, house.page("/feed.xml").await);
+    async fn a_digest_stays_as_it_was_sent_whatever_becomes_of_the_catalogue(test_db) {
+        let test_app = app_after_a_digest(test_db, |now| catalogue::small(2, now)).await;
+        let digest = format!("/digests/{}", test_app.slot());
+        let everywhere = async || (test_app.page("/digests").await, test_app.page(&digest).await, test_app.page("/feed.xml").await);
         let before = everywhere().await;
         for page in [&before.0, &before.1, &before.2] {
             assert!(page.contains("Tool t0 l") && page.contains("Tool t1 r"), "{page}");
         }
         assert!(
-            before.0.contains(&digest) && well_formed(&before.2).is_ok() && before.2.contains(&format!("<id>{}{digest}</id>", house.url))
+            before.0.contains(&digest) && well_formed(&before.2).is_ok() && before.2.contains(&format!("<id>{}{digest}</id>", test_app.url))
         );
-        house.stock(&catalogue::small(2, house.app.now()).replace("Tool t", "Renamed t").replace("score = 80", "score = 1")).await;
-        assert!(house.page("/comparisons/t0-l-vs-t0-r").await.contains("Renamed t0 l"));
+        test_app.seed_catalogue(&catalogue::small(2, test_app.app.now()).replace("Tool t", "Renamed t").replace("score = 80", "score = 1")).await;
+        assert!(test_app.page("/comparisons/t0-l-vs-t0-r").await.contains("Renamed t0 l"));
         assert_eq!(everywhere().await, before);
     }
 
-    async fn a_digest_that_was_only_picked_is_not_shown(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        house.enlist("reader", 1).await;
-        house.wait(TimeDelta::minutes(45));
-        house.app.tick().await.expect("a tick");
-        assert!(house.app.storage.digest(house.slot()).await.expect("an answer").is_some(), "it is picked");
-        assert_eq!(house.get(&format!("/digests/{}", house.slot())).await.status(), StatusCode::NOT_FOUND);
-        assert!(house.page("/digests").await.contains("None has been sent yet"));
-        let feed = house.page("/feed.xml").await;
+    async fn a_digest_that_was_only_picked_is_not_shown(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 1).await;
+        test_app.wait(TimeDelta::minutes(45));
+        test_app.app.tick().await.expect("a tick");
+        assert!(test_app.app.storage.digest(test_app.slot()).await.expect("an answer").is_some(), "it is picked");
+        assert_eq!(test_app.get(&format!("/digests/{}", test_app.slot())).await.status(), StatusCode::NOT_FOUND);
+        assert!(test_app.page("/digests").await.contains("None has been sent yet"));
+        let feed = test_app.page("/feed.xml").await;
         assert!(well_formed(&feed).is_ok() && !feed.contains("<entry>"));
     }
 
-    async fn a_sample_is_called_one_wherever_it_is_shown(place) {
-        let house = house_after_a_digest(place, |now| {
+    async fn a_sample_is_called_one_wherever_it_is_shown(test_db) {
+        let test_app = app_after_a_digest(test_db, |now| {
             catalogue::small(2, now)
                 .replace("[[tools.reviews]]\nreviewer = \"Builder\"", "sample = true\n[[tools.reviews]]\nreviewer = \"Builder\"")
         })
         .await;
-        let (html, text) = digest_of(&house);
+        let (html, text) = digest_of(&test_app);
         let mut places = vec![("the mail's HTML".to_owned(), html), ("the mail's text".into(), text)];
-        for path in public_pages(&house).into_iter().chain(["/feed.xml".into()]).filter(|path| path != "/check-inbox") {
-            places.push((path.clone(), house.page(&path).await));
+        for path in public_pages(&test_app).into_iter().chain(["/feed.xml".into()]).filter(|path| path != "/check-inbox") {
+            places.push((path.clone(), test_app.page(&path).await));
         }
         let unlabelled: Vec<&str> =
-            places.iter().filter(|(_, text)| !text.to_lowercase().contains("sample")).map(|(place, _)| place.as_str()).collect();
+            places.iter().filter(|(_, text)| !text.to_lowercase().contains("sample")).map(|(test_db, _)| test_db.as_str()).collect();
         assert_eq!(unlabelled, [""; 0]);
     }
 
-    async fn what_is_no_sample_is_not_called_one(place) {
-        let house = house_after_a_digest(place, |now| catalogue::small(2, now)).await;
-        for path in public_pages(&house) {
-            assert!(!house.page(&path).await.to_lowercase().contains("sample"), "{path}");
+    async fn what_is_no_sample_is_not_called_one(test_db) {
+        let test_app = app_after_a_digest(test_db, |now| catalogue::small(2, now)).await;
+        for path in public_pages(&test_app) {
+            assert!(!test_app.page(&path).await.to_lowercase().contains("sample"), "{path}");
         }
     }
 
-    async fn the_mailbox_shows_what_was_captured_and_frames_its_html(place) {
-        let house = House::open(place).await;
-        assert!(house.page("/mailbox").await.contains("No mail yet"));
-        let link = house.ask_to_join("ada@example.org").await;
-        let list = house.page("/mailbox").await;
+    async fn the_mailbox_shows_what_was_captured_and_frames_its_html(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        assert!(test_app.page("/mailbox").await.contains("No mail yet"));
+        let link = test_app.ask_to_join("ada@example.org").await;
+        let list = test_app.page("/mailbox").await;
         assert!(list.contains("ada@example.org"));
         let mail = format!("/mailbox/{}", between(&list, "href=\"/mailbox/", "\""));
-        let page = house.page(&mail).await;
+        let page = test_app.page(&mail).await;
         assert!(page.contains(&format!("<a href=\"{link}\">")), "the link can be followed");
         assert!(page.contains(&format!("<iframe class=\"mail\" src=\"{mail}/html\"")));
         assert!(page.contains(&format!("<a href=\"{mail}/html\"")), "and it opens by itself");
-        let html = house.get(&format!("{mail}/html")).await;
+        let html = test_app.get(&format!("{mail}/html")).await;
         let policy = html.headers()["content-security-policy"].to_str().expect("text").to_owned();
         assert!(
             policy.starts_with("default-src 'none'") && policy.contains("sandbox") && policy.contains("frame-ancestors 'self'"),
@@ -344,12 +346,12 @@ on_both! {
         assert!(html.text().await.expect("a page").contains(&link));
     }
 
-    async fn the_mailbox_is_for_this_machine_alone_and_opens_no_other_file(place) {
-        let house = House::open(place).await;
-        house.ask_to_join("ada@example.org").await;
-        let name = between(&house.page("/mailbox").await, "href=\"/mailbox/", "\"").to_owned();
+    async fn the_mailbox_is_for_this_machine_alone_and_opens_no_other_file(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.ask_to_join("ada@example.org").await;
+        let name = between(&test_app.page("/mailbox").await, "href=\"/mailbox/", "\"").to_owned();
         let ask =
-            async |path: &str, host: &str| house.request(Method::GET, path).header("host", host).send().await.expect("an answer").status();
+            async |path: &str, host: &str| test_app.request(Method::GET, path).header("host", host).send().await.expect("an answer").status();
         for path in ["/mailbox".into(), format!("/mailbox/{name}"), format!("/mailbox/{name}/html")] {
             for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080", "[::1]"] {
                 assert_eq!(ask(&path, host).await, StatusCode::OK, "{path} at {host}");
@@ -365,8 +367,8 @@ on_both! {
                 assert_eq!(ask(&path, host).await, StatusCode::NOT_FOUND, "{path} at {host}");
             }
         }
-        std::fs::write(house.place.dir.path().join("secret"), "From: x\r\n\r\nx").expect("written");
-        std::fs::write(house.place.dir.path().join("mailbox/new/.hidden"), "From: x\r\n\r\nx").expect("written");
+        std::fs::write(test_app.test_db.dir.path().join("secret"), "From: x\r\n\r\nx").expect("written");
+        std::fs::write(test_app.test_db.dir.path().join("mailbox/new/.hidden"), "From: x\r\n\r\nx").expect("written");
         let tricks = [
             "..%2f..%2fsecret",
             "%2e%2e%2f%2e%2e%2fsecret",
@@ -381,16 +383,16 @@ on_both! {
             tricks.map(String::from).into_iter().chain([format!("%2e%2f{name}"), format!("{name}%00"), format!("..%2fnew%2f{name}")])
         {
             for ending in ["", "/html"] {
-                assert_eq!(house.get(&format!("/mailbox/{trick}{ending}")).await.status(), StatusCode::NOT_FOUND, "{trick}");
+                assert_eq!(test_app.get(&format!("/mailbox/{trick}{ending}")).await.status(), StatusCode::NOT_FOUND, "{trick}");
             }
         }
     }
 
-    async fn there_is_no_mailbox_where_mail_is_really_sent(place) {
+    async fn there_is_no_mailbox_where_mail_is_really_sent(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let house = House::open_to(place, &sink).await;
-        assert_eq!(house.get("/mailbox").await.status(), StatusCode::NOT_FOUND);
-        assert_eq!(house.get("/mailbox/x").await.status(), StatusCode::NOT_FOUND);
-        assert!(!house.page("/").await.contains("/mailbox"));
+        let test_app = TestApp::open_to(test_db, &sink).await;
+        assert_eq!(test_app.get("/mailbox").await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(test_app.get("/mailbox/x").await.status(), StatusCode::NOT_FOUND);
+        assert!(!test_app.page("/").await.contains("/mailbox"));
     }
 }

@@ -1,10 +1,10 @@
 //! The list of subscribers, as its operator handles it.
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -76,8 +76,8 @@ fn pair(email: &str, state: &str) -> (String, String) {
 }
 
 on_both! {
-    async fn people_who_confirmed_elsewhere_are_on_the_list_with_their_consent(place) {
-        let program = Program::set_up(&place);
+    async fn people_who_confirmed_elsewhere_are_on_the_list_with_their_consent(test_db) {
+        let program = Program::set_up(&test_db);
         let csv = "email,name,confirmed_at,source\nAda@Example.org,\"Lovelace, Ada\",2026-01-02T03:04:05+01:00,spring fair\nbob@example.org,,,\n";
         assert_eq!(counts(&import_confirmed(&program, csv)), [2, 0, 0, 0]);
         assert_eq!(states(&program), [pair("Ada@Example.org", "active"), pair("bob@example.org", "active")]);
@@ -89,9 +89,9 @@ on_both! {
         assert!(show(&program, "bob@example.org")["consent"]["confirmed_at"].is_string());
     }
 
-    async fn people_who_did_not_confirm_get_a_mail_that_lets_them(place) {
+    async fn people_who_did_not_confirm_get_a_mail_that_lets_them(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = Program::set_up(&place)
+        let program = Program::set_up(&test_db)
             .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
             .with("VERDICTS_MAIL__FROM", "News <news@verdicts.example>");
         assert_eq!(counts(&import(&program, "email\nada@example.org\nbob@example.org\n", &[])), [2, 0, 0, 0]);
@@ -103,52 +103,52 @@ on_both! {
         assert_eq!(sender.terminate(), Some(0));
         assert_eq!((mails.len(), sink.received_by("ada@example.org").len()), (2, 1));
         let link = crate::journey::link(&sink.received_by("ada@example.org")[0].data, "/confirm/");
-        let house = House::open(place.again()).await;
-        house.set_clock(&Clock::system().now().to_rfc3339());
-        assert_eq!(house.post(&link[link.find("/confirm/").expect("a path")..]).await.status(), StatusCode::OK);
+        let test_app = TestApp::open(test_db.again()).await;
+        test_app.set_clock(&Clock::system().now().to_rfc3339());
+        assert_eq!(test_app.post(&link[link.find("/confirm/").expect("a path")..]).await.status(), StatusCode::OK);
         assert_eq!(states(&program), [pair("ada@example.org", "active"), pair("bob@example.org", "pending")]);
     }
 
-    async fn a_dry_run_counts_and_changes_nothing(place) {
-        let program = Program::set_up(&place);
+    async fn a_dry_run_counts_and_changes_nothing(test_db) {
+        let program = Program::set_up(&test_db);
         import_confirmed(&program, "email\nknown@example.org\n");
-        let before = place.dump().await;
+        let before = test_db.dump().await;
         let csv = "email\nknown@example.org\nnew@example.org\nnonsense\n";
         for options in [vec!["--dry-run"], vec!["--dry-run", "--confirmed"]] {
             let report = import(&program, csv, &options);
             assert_eq!((counts(&report), &report["dry_run"]), ([1, 1, 0, 1], &true.into()));
         }
-        assert_eq!(place.dump().await, before);
+        assert_eq!(test_db.dump().await, before);
         assert_eq!(counts(&import_confirmed(&program, csv)), [1, 1, 0, 1], "and it told what would be");
     }
 
-    async fn the_state_column_is_honoured_whatever_the_options(place) {
-        let program = Program::set_up(&place);
+    async fn the_state_column_is_honoured_whatever_the_options(test_db) {
+        let program = Program::set_up(&test_db);
         let csv = "email,state\na@example.org,active\nb@example.org,bounced\nc@example.org,complained\np@example.org,pending\nu@example.org,unsubscribed\nz@example.org,\n";
         import_confirmed(&program, csv);
         let expected = [("a", "active"), ("b", "bounced"), ("c", "complained"), ("p", "pending"), ("u", "unsubscribed"), ("z", "active")];
         assert_eq!(states(&program), expected.map(|(name, state)| pair(&format!("{name}@example.org"), state)));
-        let house = House::open(place.again()).await;
+        let test_app = TestApp::open(test_db.again()).await;
         // Who joined after a digest was frozen waits a week, and the program joined them by the machine's clock.
-        house.set_clock(&Clock::system().now().to_rfc3339());
-        house.stock_small().await;
-        house.send_digest().await;
-        assert_eq!(house.app.status(house.slot()).await.expect("a digest").digest.recipients, 2);
+        test_app.set_clock(&Clock::system().now().to_rfc3339());
+        test_app.stock_small().await;
+        test_app.send_digest().await;
+        assert_eq!(test_app.app.status(test_app.slot()).await.expect("a digest").digest.recipients, 2);
     }
 
-    async fn people_known_here_are_left_as_they_are(place) {
-        let program = Program::set_up(&place);
+    async fn people_known_here_are_left_as_they_are(test_db) {
+        let program = Program::set_up(&test_db);
         import_confirmed(&program, "email,name,state\nleft@example.org,L,unsubscribed\nhere@example.org,H,active\nwaits@example.org,W,pending\n");
-        let before = place.dump().await;
+        let before = test_db.dump().await;
         let again = "email,name,state\nLEFT@example.org,X,active\nhere@EXAMPLE.org,X,unsubscribed\nwaits@example.org,X,active\n";
         assert_eq!(counts(&import_confirmed(&program, again)), [0, 3, 0, 0]);
         assert_eq!(counts(&import(&program, again, &[])), [0, 3, 0, 0]);
-        assert_eq!(place.dump().await, before);
+        assert_eq!(test_db.dump().await, before);
         assert_eq!(counts(&import_confirmed(&program, "email\ntwin@example.org\nTwin@example.org\n")), [1, 1, 0, 0], "twice in one file");
     }
 
-    async fn somebody_suppressed_stays_so_whatever_is_imported_or_added(place) {
-        let program = Program::set_up(&place);
+    async fn somebody_suppressed_stays_so_whatever_is_imported_or_added(test_db) {
+        let program = Program::set_up(&test_db);
         import_confirmed(&program, "email,state\ngone@example.org,active\nbad@example.org,bounced\nspam@example.org,complained\nstays@example.org,\n");
         for email in ["gone@example.org", "bad@example.org", "spam@example.org"] {
             program.run(&["subscribers", "erase", email]).good();
@@ -162,8 +162,8 @@ on_both! {
         program.run(&["subscribers", "erase", "stranger@example.org"]).refused(&["stranger@example.org", "nothing was erased"]);
     }
 
-    async fn an_export_comes_back_whole_in_another_database(place) {
-        let program = Program::set_up(&place);
+    async fn an_export_comes_back_whole_in_another_database(test_db) {
+        let program = Program::set_up(&test_db);
         let csv = "email,name,confirmed_at,source,state\n\
                    ada@example.org,\"Lovelace, \"\"Ada\"\"\",2026-01-02T03:04:05.678Z,fair,active\nbob@bücher.example,Ünï,,shop,pending\n\
                    eve@example.org,,2026-01-03T00:00:00Z,,unsubscribed\nmax@example.org,;,2026-01-04T00:00:00Z,fair,complained\n";
@@ -172,10 +172,10 @@ on_both! {
         import(&program, "email,state\nbad@example.org,bounced\n", &[]);
         let exported = program.run(&["--json", "subscribers", "export", "out.csv"]).good();
         assert_eq!(exported.json(), json!({ "exported": 5 }));
-        let out = std::fs::read_to_string(place.dir.path().join("out.csv")).expect("a file");
+        let out = std::fs::read_to_string(test_db.dir.path().join("out.csv")).expect("a file");
         assert!(out.contains("bob@xn--bcher-kva.example"), "{out}");
 
-        let elsewhere = Place::sqlite();
+        let elsewhere = TestDb::sqlite();
         let other = Program::set_up(&elsewhere);
         assert_eq!(counts(&import_confirmed(&other, &out)), [5, 0, 0, 0]);
         let back = other.run(&["subscribers", "export", "-"]).good().out;
@@ -184,16 +184,16 @@ on_both! {
         assert_eq!(states(&other), states(&program));
     }
 
-    async fn an_export_holds_nothing_that_a_spreadsheet_computes_and_comes_back_as_it_was(place) {
-        let program = Program::set_up(&place);
+    async fn an_export_holds_nothing_that_a_spreadsheet_computes_and_comes_back_as_it_was(test_db) {
+        let program = Program::set_up(&test_db);
         let csv = "email,name,source\n=cmd|'/C'!A0@example.org,=1+1,@shop\n+1@example.org,''=2,-fair\nad'a@example.org,O'Neil,'t Hooft\n";
         import_confirmed(&program, csv);
         program.run(&["subscribers", "export", "out.csv"]).good();
-        let out = std::fs::read_to_string(place.dir.path().join("out.csv")).expect("a file");
+        let out = std::fs::read_to_string(test_db.dir.path().join("out.csv")).expect("a file");
         for cell in ["'=cmd|'/C'!A0@example.org,'=1+1,", ",'@shop,", "'+1@example.org,''=2,", "ad'a@example.org,O'Neil,", ",'t Hooft,"] {
             assert!(out.contains(cell), "{cell} in {out}");
         }
-        let elsewhere = Place::sqlite();
+        let elsewhere = TestDb::sqlite();
         let other = Program::set_up(&elsewhere);
         import_confirmed(&other, &out);
         let name = |email: &str| other.run(&["--json", "subscribers", "show", email]).good().json()["name"].clone();
@@ -201,20 +201,20 @@ on_both! {
         assert_eq!(states(&other), states(&program));
     }
 
-    async fn somebody_added_by_hand_gets_one_confirmation_mail(place) {
-        let program = Program::set_up(&place);
+    async fn somebody_added_by_hand_gets_one_confirmation_mail(test_db) {
+        let program = Program::set_up(&test_db);
         let add = || program.run(&["--json", "subscribers", "add", "ada@example.org", "--consent", "by phone"]).good().json()["status"].clone();
         assert_eq!([add(), add()], ["check_inbox", "asked_recently"]);
         assert_eq!(show(&program, "ada@example.org")["consent"]["shown"], "by phone");
-        let queued = place.dump().await.iter().filter(|row| row.starts_with("deliveries:")).count();
+        let queued = test_db.dump().await.iter().filter(|row| row.starts_with("deliveries:")).count();
         assert_eq!((states(&program), queued), (vec![pair("ada@example.org", "pending")], 1));
         import_confirmed(&program, "email\nbob@example.org\n");
         let known = program.run(&["--json", "subscribers", "add", "bob@example.org", "--consent", "by phone"]).good().json();
         assert_eq!(known["status"], "already_active");
     }
 
-    async fn a_list_shows_everybody_or_those_of_one_state(place) {
-        let program = Program::set_up(&place);
+    async fn a_list_shows_everybody_or_those_of_one_state(test_db) {
+        let program = Program::set_up(&test_db);
         assert_eq!(program.run(&["--json", "subscribers", "list"]).good().json(), json!({ "subscribers": [] }));
         let many: String = (0..2_345).map(|n| format!("p{n}@example.org,{}\n", ["active", "unsubscribed", "bounced"][n % 3])).collect();
         import_confirmed(&program, format!("email,state\n{many}"));
@@ -225,27 +225,27 @@ on_both! {
         assert_eq!(program.run(&["subscribers", "list", "--state", "bounced"]).good().out.lines().count(), 781);
     }
 
-    async fn after_an_erasure_no_column_holds_the_address_or_the_name(place) {
+    async fn after_an_erasure_no_column_holds_the_address_or_the_name(test_db) {
         let sink = SmtpSink::start(Script::accept_all().reply_to("erased", "550 5.7.1 <erased@example.org> is not wanted here")).await;
-        let house = House::open_to(place.again(), &sink).await;
-        house.stock_small().await;
-        house.enlist_all("email,name\nerased@example.org,Unusual Name\nstays@example.org,Other\n").await;
-        house.sign_up("erased@example.org").await;
-        house.send_digest().await;
-        let before = place.dump().await.concat().to_lowercase();
+        let test_app = TestApp::open_to(test_db.again(), &sink).await;
+        test_app.stock_small().await;
+        test_app.enlist_all("email,name\nerased@example.org,Unusual Name\nstays@example.org,Other\n").await;
+        test_app.sign_up("erased@example.org").await;
+        test_app.send_digest().await;
+        let before = test_db.dump().await.concat().to_lowercase();
         assert!(before.contains("erased@example.org") && before.contains("unusual name") && before.contains("is not wanted here"));
 
-        Program::set_up(&place).run(&["subscribers", "erase", "Erased@example.org"]).good();
-        let rows = place.dump().await;
+        Program::set_up(&test_db).run(&["subscribers", "erase", "Erased@example.org"]).good();
+        let rows = test_db.dump().await;
         let telling: Vec<_> = rows.iter().filter(|row| { let row = row.to_lowercase(); row.contains("erased@example") || row.contains("unusual name") }).collect();
         assert!(telling.is_empty(), "{telling:#?}");
         assert_eq!(rows.iter().filter(|row| row.starts_with("suppressions:")).count(), 1, "a keyed hash");
-        assert_eq!(house.state_of("stays@example.org").await, Some(SubscriberState::Active));
+        assert_eq!(test_app.state_of("stays@example.org").await, Some(SubscriberState::Active));
     }
 
-    async fn a_file_without_a_column_of_addresses_is_refused_and_changes_nothing(place) {
-        let program = Program::set_up(&place);
-        let before = place.dump().await;
+    async fn a_file_without_a_column_of_addresses_is_refused_and_changes_nothing(test_db) {
+        let program = Program::set_up(&test_db);
+        let before = test_db.dump().await;
         for (csv, found) in [("name,mail\nA,a@example.org\n", "it has: name, mail"), ("", "it is empty")] {
             program.write("list.csv", csv);
             program
@@ -253,14 +253,14 @@ on_both! {
                 .refused(&["a column \"email\"", found, "Nothing was imported"]);
         }
         program.run(&["subscribers", "import", "nowhere.csv", "--consent", "x"]).refused(&["nowhere.csv", "cannot be read"]);
-        assert_eq!(place.dump().await, before);
+        assert_eq!(test_db.dump().await, before);
     }
 }
 
 #[test]
 fn refused_rows_are_named_with_their_lines_and_the_rest_is_taken() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     let lines = [
         "email,name,confirmed_at,state",
         "ada@example.org,Ada,,",
@@ -304,9 +304,9 @@ fn refused_rows_are_named_with_their_lines_and_the_rest_is_taken() {
 
 #[test]
 fn empty_lines_are_no_rows_and_are_counted_as_lines() {
-    let place = Place::sqlite();
+    let test_db = TestDb::sqlite();
     let report = import(
-        &Program::set_up(&place),
+        &Program::set_up(&test_db),
         "email\n\n\nnonsense\n\nada@example.org\n\n",
         &["--confirmed"],
     );
@@ -319,8 +319,8 @@ fn empty_lines_are_no_rows_and_are_counted_as_lines() {
 
 #[test]
 fn a_file_from_a_spreadsheet_program_is_read_as_it_is() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     let csv = "\u{feff}Email;Name;confirmed_at\r\nada@example.org;\"Lovelace; Ada\";2026-01-02T03:04:05Z\r\nbob@example.org;Bob, B.;\r\n";
     assert_eq!(counts(&import_confirmed(&program, csv)), [2, 0, 0, 0]);
     assert_eq!(show(&program, "ada@example.org")["name"], "Lovelace; Ada");
@@ -349,8 +349,8 @@ fn a_file_from_a_spreadsheet_program_is_read_as_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_erasure_the_file_of_the_database_does_not_hold_the_address() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     import_confirmed(
         &program,
         "email\nbefore@example.org\nerased-one@example.org\nafter@example.org\n",
@@ -358,14 +358,14 @@ async fn after_an_erasure_the_file_of_the_database_does_not_hold_the_address() {
     program
         .run(&["subscribers", "erase", "erased-one@example.org"])
         .good();
-    let pool = sqlx::SqlitePool::connect(&place.database_url)
+    let pool = sqlx::SqlitePool::connect(&test_db.database_url)
         .await
         .expect("a connection");
     sqlx::query("pragma wal_checkpoint(truncate)")
         .execute(&pool)
         .await
         .expect("a checkpoint");
-    let database = std::fs::read(place.dir.path().join("verdicts.db")).expect("bytes");
+    let database = std::fs::read(test_db.dir.path().join("verdicts.db")).expect("bytes");
     let holds = |text: &str| {
         database
             .windows(text.len())
@@ -399,11 +399,11 @@ impl std::io::Read for Breaking {
 }
 
 on_both! {
-    async fn a_file_that_breaks_off_in_the_middle_imports_nobody(place) {
-        let house = crate::support::House::open(place).await;
+    async fn a_file_that_breaks_off_in_the_middle_imports_nobody(test_db) {
+        let test_app = crate::support::TestApp::open(test_db).await;
         let terms = verdicts::app::subscribing::list::ImportTerms { consent: "at the fair", confirmed: true, dry_run: false };
-        let failure = house.app.import_subscribers(&Actor::cli(), Breaking(0), terms, |_| {}).await.expect_err("it broke off");
+        let failure = test_app.app.import_subscribers(&Actor::cli(), Breaking(0), terms, |_| {}).await.expect_err("it broke off");
         assert!(failure.to_string().contains("the disk is gone"), "{failure}");
-        assert!(house.app.storage.subscribers_after(0, 10).await.expect("a list").is_empty());
+        assert!(test_app.app.storage.subscribers_after(0, 10).await.expect("a list").is_empty());
     }
 }

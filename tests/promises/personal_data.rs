@@ -8,12 +8,12 @@ use verdicts::domain::actor::Actor;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::inbound::house_with_a_reader_and;
+use crate::inbound::app_with_a_reader_and;
 use crate::inbound::report;
 use crate::inbound::return_path;
 use crate::journey::link;
-use crate::support::House;
-use crate::support::Place;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use columns::COLUMNS;
 use columns::In::Copy;
@@ -48,15 +48,15 @@ fn is_personal(column: &str) -> bool {
         && !matches!(column, "content_hash" | "body_hash")
 }
 
-async fn columns_of(place: &Place) -> Vec<(String, String)> {
-    if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url)
+async fn columns_of(test_db: &TestDb) -> Vec<(String, String)> {
+    if test_db.is_postgres() {
+        let pool = sqlx::PgPool::connect(&test_db.database_url)
             .await
             .expect("a connection");
         let sql = "select table_name::text, column_name::text from information_schema.columns where table_schema = 'public'";
         sqlx::query_as(sql).fetch_all(&pool).await.expect("columns")
     } else {
-        let pool = sqlx::SqlitePool::connect(&place.database_url)
+        let pool = sqlx::SqlitePool::connect(&test_db.database_url)
             .await
             .expect("a connection");
         let sql = "select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c where t.type = 'table'";
@@ -65,12 +65,12 @@ async fn columns_of(place: &Place) -> Vec<(String, String)> {
 }
 
 /// What stands in a column in some row, as text; `None` where no row has anything.
-async fn values(place: &Place, table: &str, column: &str) -> Vec<String> {
+async fn values(test_db: &TestDb, table: &str, column: &str) -> Vec<String> {
     let sql = sqlx::AssertSqlSafe(format!(
         "select cast({column} as text) from {table} where {column} is not null"
     ));
-    if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url)
+    if test_db.is_postgres() {
+        let pool = sqlx::PgPool::connect(&test_db.database_url)
             .await
             .expect("a connection");
         sqlx::query_scalar(sql)
@@ -78,7 +78,7 @@ async fn values(place: &Place, table: &str, column: &str) -> Vec<String> {
             .await
             .expect("values")
     } else {
-        let pool = sqlx::SqlitePool::connect(&place.database_url)
+        let pool = sqlx::SqlitePool::connect(&test_db.database_url)
             .await
             .expect("a connection");
         sqlx::query_scalar(sql)
@@ -89,9 +89,9 @@ async fn values(place: &Place, table: &str, column: &str) -> Vec<String> {
 }
 
 /// What the copy has at a place, as the database would write it.
-fn at(copy: &Value, place: &str) -> Vec<String> {
+fn at(copy: &Value, test_db: &str) -> Vec<String> {
     let mut found = vec![copy];
-    for part in place.split('/').skip(1) {
+    for part in test_db.split('/').skip(1) {
         found = found
             .into_iter()
             .flat_map(|value| match part {
@@ -119,13 +119,13 @@ fn as_stored(value: &Value) -> String {
 }
 
 /// Somebody of whom everything is kept that can be: what no door leaves is written behind the program's back.
-async fn house_with_a_full_life(place: Place) -> (House, String) {
-    let house = house_with_a_reader_and(place, |_| {}).await;
-    let digest = house.mails_to(ADA).pop().expect("a digest");
-    house.post(&link(&digest, "/vote/t0-l/ship/")).await;
-    house.post(&link(&digest, "/save/t0-l/")).await;
+async fn app_with_a_full_life(test_db: TestDb) -> (TestApp, String) {
+    let test_app = app_with_a_reader_and(test_db, |_| {}).await;
+    let digest = test_app.mails_to(ADA).pop().expect("a digest");
+    test_app.post(&link(&digest, "/vote/t0-l/ship/")).await;
+    test_app.post(&link(&digest, "/save/t0-l/")).await;
     let preferences = link(&digest, "/preferences/");
-    house
+    test_app
         .post_form(
             &preferences,
             &[
@@ -135,8 +135,8 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
             ],
         )
         .await;
-    let returned = report(&return_path(&house, ADA), ADA, "552 5.2.2 mailbox full");
-    house
+    let returned = report(&return_path(&test_app, ADA), ADA, "552 5.2.2 mailbox full");
+    test_app
         .app
         .take_inbound(
             returned.as_bytes(),
@@ -144,18 +144,18 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
         )
         .await
         .expect("taken");
-    house.wait(TimeDelta::minutes(11));
-    house.post(&format!("{preferences}/link")).await;
-    house.deliver_confirmations().await;
-    let data = link(&house.mails_to(ADA).pop().expect("a mail"), "/account/");
-    house
+    test_app.wait(TimeDelta::minutes(11));
+    test_app.post(&format!("{preferences}/link")).await;
+    test_app.deliver_confirmations().await;
+    let data = link(&test_app.mails_to(ADA).pop().expect("a mail"), "/account/");
+    test_app
         .post_form(&format!("{data}/name"), &[("name", "Ada Lovelace")])
         .await;
-    house
+    test_app
         .post_form(&format!("{data}/address"), &[("email", "ada@new.example")])
         .await;
     // The other reader goes, so that every row left is about her.
-    house
+    test_app
         .app
         .erase_subscriber(
             &Actor::cli(),
@@ -163,7 +163,7 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
         )
         .await
         .expect("erased");
-    let hash = house
+    let hash = test_app
         .app
         .address_hashes(&ADA.parse().expect("an address"))
         .remove(0);
@@ -180,42 +180,42 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
         format!("insert into suppressions (address_hash, key_name, reason, created_at, note) values ('{hash}', 'x', 'bounced', 1700000000005, 'a note')"),
         format!("insert into suppression_removals (address_hash, lifted_at, reason, suppressed_at, note) values ('{hash}', 1700000000006, 'complained', 1700000000007, 'back again')"),
     ] {
-        crate::support::behind_its_back(&house.place, Box::leak(sql.into_boxed_str())).await;
+        crate::support::run_raw_sql(&test_app.test_db, Box::leak(sql.into_boxed_str())).await;
     }
-    (house, data)
+    (test_app, data)
 }
 
 on_both! {
-    async fn a_readers_copy_holds_every_column_that_is_kept_of_them(place) {
-        let (house, data) = house_with_a_full_life(place).await;
-        let copy: Value = house.post(&format!("{data}/export")).await.json().await.expect("JSON");
-        let schema = columns_of(&house.place).await;
+    async fn a_readers_copy_holds_every_column_that_is_kept_of_them(test_db) {
+        let (test_app, data) = app_with_a_full_life(test_db).await;
+        let copy: Value = test_app.post(&format!("{data}/export")).await.json().await.expect("JSON");
+        let schema = columns_of(&test_app.test_db).await;
         let personal: BTreeSet<&String> = schema.iter().filter(|(table, column)| is_personal(column) || COLUMNS.iter().any(|(known, _)| known == table)).map(|(table, _)| table).collect();
         for table in personal.into_iter().filter(|table| !OTHERS.iter().any(|(other, _)| other == table)) {
             let (_, known) = COLUMNS.iter().find(|(name, _)| name == table).unwrap_or_else(|| panic!("the table {table} is about people: put it into the copy (storage/personal_data.rs), or say here why not"));
             for (_, column) in schema.iter().filter(|(of, _)| of == table) {
-                let (_, place) = known.iter().find(|(name, _)| name == column).unwrap_or_else(|| panic!("{table}.{column} is kept of people: put it into the copy (storage/personal_data.rs), or say here why not"));
-                let Copy(place) = place else { continue };
-                let (kept, copied) = (values(&house.place, table, column).await, at(&copy, place));
+                let (_, test_db) = known.iter().find(|(name, _)| name == column).unwrap_or_else(|| panic!("{table}.{column} is kept of people: put it into the copy (storage/personal_data.rs), or say here why not"));
+                let Copy(test_db) = test_db else { continue };
+                let (kept, copied) = (values(&test_app.test_db, table, column).await, at(&copy, test_db));
                 // The welcome and the like stand as `kind` in the copy, which has one name for each mail.
                 let kept: Vec<String> = kept.into_iter().filter(|value| !(table == "deliveries" && column == "kind" && value == "confirmation")).collect();
                 assert!(!kept.is_empty(), "{table}.{column} is empty: this test must fill it");
                 for value in kept {
-                    assert!(copied.contains(&value), "{table}.{column} has {value:?}, the copy at {place} has {copied:?}");
+                    assert!(copied.contains(&value), "{table}.{column} has {value:?}, the copy at {test_db} has {copied:?}");
                 }
             }
         }
         for (name, columns) in COLUMNS {
-            for (column, place) in *columns {
+            for (column, test_db) in *columns {
                 assert!(schema.iter().any(|(table, of)| table == name && of == column), "{name}.{column} is no more");
-                assert!(!matches!(place, Not("")));
+                assert!(!matches!(test_db, Not("")));
             }
         }
         assert!(!copy.to_string().contains("reader1@"));
     }
 
-    async fn a_readers_copy_names_each_of_many_digests(place) {
-        let (house, data) = house_with_a_full_life(place).await;
+    async fn a_readers_copy_names_each_of_many_digests(test_db) {
+        let (test_app, data) = app_with_a_full_life(test_db).await;
         for sql in [
             "with recursive weeks (n) as (select 1 union all select n + 1 from weeks where n < 23)
              insert into digests (id, state, created_at, send_at, published_at, recipients)
@@ -223,9 +223,9 @@ on_both! {
             "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at)
              select g.id, s.id, 'digest', 'sent', g.id, g.id from digests g, subscribers s where g.id < 202524",
         ] {
-            crate::support::behind_its_back(&house.place, sql).await;
+            crate::support::run_raw_sql(&test_app.test_db, sql).await;
         }
-        let copy: Value = house.post(&format!("{data}/export")).await.json().await.expect("JSON");
+        let copy: Value = test_app.post(&format!("{data}/export")).await.json().await.expect("JSON");
         let slots: BTreeSet<&str> = copy["mails"].as_array().expect("mails").iter().filter_map(|mail| mail["slot"].as_str()).collect();
         for week in 1..=23 {
             assert!(slots.contains(format!("2025-W{week:02}").as_str()), "week {week} is missing among {slots:?}");
@@ -233,11 +233,11 @@ on_both! {
         assert_eq!(slots.len(), 24, "those, and the digest that went out");
     }
 
-    async fn an_erasure_leaves_a_keyed_hash_and_rows_of_the_ledger_that_name_nobody(place) {
-        let (house, data) = house_with_a_full_life(place).await;
-        crate::support::behind_its_back(&house.place, "delete from suppressions; delete from suppression_removals").await;
-        house.post_form(&format!("{data}/erase"), &[("sure", "yes")]).await;
-        let left = house.place.dump().await;
+    async fn an_erasure_leaves_a_keyed_hash_and_rows_of_the_ledger_that_name_nobody(test_db) {
+        let (test_app, data) = app_with_a_full_life(test_db).await;
+        crate::support::run_raw_sql(&test_app.test_db, "delete from suppressions; delete from suppression_removals").await;
+        test_app.post_form(&format!("{data}/erase"), &[("sure", "yes")]).await;
+        let left = test_app.test_db.dump().await;
         for row in &left {
             let lower = row.to_lowercase();
             assert!(!["reader0", "lovelace", "ada@new", "ada@old", "192.0.2.0", "europe/berlin"].iter().any(|personal| lower.contains(personal)), "{row}");

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use verdicts::domain::subscriber::SubscriberState;
 
-use crate::inbound::house_with_a_reader_and;
+use crate::inbound::app_with_a_reader_and;
 use crate::inbound::report;
 use crate::inbound::return_path;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestDb;
 use crate::support::on_both;
 use crate::support::postgres;
 
@@ -20,26 +20,26 @@ const PIPES: usize = 120;
 const CONNECTIONS: usize = 32;
 
 on_both! {
-    async fn of_so_many_at_once_none_fails_and_each_mail_is_acted_on_once(place) {
+    async fn of_so_many_at_once_none_fails_and_each_mail_is_acted_on_once(test_db) {
         // A server of its own: others would be counted too.
-        let cluster = if place.is_postgres() { postgres::another("max_connections = 110", None) } else { None };
-        let place = match &cluster {
-            Some(cluster) => Place { dir: tempfile::tempdir().expect("a folder"), database_url: cluster.fresh_database() },
-            None => place,
+        let cluster = if test_db.is_postgres() { postgres::another("max_connections = 110", None) } else { None };
+        let test_db = match &cluster {
+            Some(cluster) => TestDb { dir: tempfile::tempdir().expect("a folder"), database_url: cluster.fresh_database() },
+            None => test_db,
         };
-        let house = house_with_a_reader_and(place, |settings| settings.database.connections = 2).await;
-        house.enlist("many", PIPES).await;
-        crate::inbound::a_week_later(&house, 1).await;
-        let program = Program::in_place(&house.place)
+        let test_app = app_with_a_reader_and(test_db, |settings| settings.database.connections = 2).await;
+        test_app.seed_subscribers("many", PIPES).await;
+        crate::inbound::a_week_later(&test_app, 1).await;
+        let program = Program::in_place(&test_app.test_db)
             .with("VERDICTS_SITE__SECRET", "a secret for tests only")
             .with("VERDICTS_MAIL__RETURN_PATH", "bounces+{verp}@verdicts.example")
             .with("VERDICTS_BOUNCES__BRAKE_COUNT", "0");
         let readers: Vec<String> = (0..PIPES).map(|n| format!("many{n}@example.org")).collect();
         for (n, reader) in readers.iter().enumerate() {
-            program.write(&format!("{n}.eml"), report(&return_path(&house, reader), reader, "550 5.1.1 no such user"));
+            program.write(&format!("{n}.eml"), report(&return_path(&test_app, reader), reader, "550 5.1.1 no such user"));
         }
         let most = Arc::<AtomicUsize>::default();
-        let watching = cluster.is_some().then(|| watch_connections(house.place.database_url.clone(), most.clone()));
+        let watching = cluster.is_some().then(|| watch_connections(test_app.test_db.database_url.clone(), most.clone()));
         let mut pipes: Vec<_> = (0..PIPES).map(|n| program.start("pipes", &["inbound", &format!("{n}.eml"), "--apply"])).collect();
         let codes: Vec<_> = pipes.iter_mut().map(|pipe| pipe.end()).collect();
         let said = std::fs::read_to_string(program.dir.join("pipes.err")).expect("words");
@@ -50,9 +50,9 @@ on_both! {
         }
         assert!((1..=CONNECTIONS).contains(&most.load(SeqCst)) || cluster.is_none(), "{most:?} connections at once");
         for reader in &readers {
-            assert_eq!(house.state_of(reader).await, Some(SubscriberState::Bounced), "{reader}");
+            assert_eq!(test_app.state_of(reader).await, Some(SubscriberState::Bounced), "{reader}");
         }
-        assert_eq!(house.state_of("reader0@example.org").await, Some(SubscriberState::Active));
+        assert_eq!(test_app.state_of("reader0@example.org").await, Some(SubscriberState::Active));
         for n in [0, PIPES - 1] {
             let again = program.run(&["--json", "inbound", &format!("{n}.eml"), "--apply"]).good().json();
             assert_eq!(again["mails"][0]["applied"], "known");
@@ -69,7 +69,7 @@ fn watch_connections(
     let is_over = over.clone();
     let watcher = tokio::spawn(async move {
         let pool = sqlx::PgPool::connect(&url).await.expect("a connection");
-        // Without those of the house.
+        // Without those of the service.
         let sql = "select count(*) from pg_stat_activity where application_name = 'verdicts'";
         let own: i64 = sqlx::query_scalar(sql)
             .fetch_one(&pool)
@@ -93,11 +93,11 @@ fn pipes_wait_for_their_turn_at_a_server_with_few_connections() {
     let Some(cluster) = postgres::another("max_connections = 8", None) else {
         return;
     };
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url: cluster.fresh_database(),
     };
-    let program = Program::set_up(&place);
+    let program = Program::set_up(&test_db);
     program.write(
         "mail.eml",
         report(

@@ -6,8 +6,8 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::support::House;
 use crate::support::Program;
+use crate::support::TestApp;
 use crate::support::on_both;
 
 /// What a problem document and its headers say: status, `code`, `Retry-After` and the document.
@@ -32,33 +32,33 @@ async fn problem(answer: Response) -> (StatusCode, String, Option<u64>, Value) {
 }
 
 on_both! {
-    async fn a_program_gets_a_problem_document_and_its_type_is_a_page(place) {
-        let house = House::open_with(place, |settings| settings.signup.per_client = 1).await;
-        let ask = |path| house.request(Method::GET, path).header("accept", "application/problem+json, text/html;q=0.5").send();
+    async fn a_program_gets_a_problem_document_and_its_type_is_a_page(test_db) {
+        let test_app = TestApp::open_with(test_db, |settings| settings.signup.per_client = 1).await;
+        let ask = |path| test_app.request(Method::GET, path).header("accept", "application/problem+json, text/html;q=0.5").send();
         let (status, code, wait, missing) = problem(ask("/nothing-here").await.expect("an answer")).await;
         assert_eq!((status, &*code, wait), (StatusCode::NOT_FOUND, "not_found", None));
         assert!(missing.get("errors").is_none(), "no field is at fault: {missing}");
         let page = missing["type"].as_str().and_then(|url| url.find("/problems/").map(|at| url[at..].to_owned())).expect("a page of ours");
-        assert!(house.page(&page).await.contains("not_found"));
-        assert_eq!(house.get("/problems/made_up").await.status(), StatusCode::NOT_FOUND);
+        assert!(test_app.page(&page).await.contains("not_found"));
+        assert_eq!(test_app.get("/problems/made_up").await.status(), StatusCode::NOT_FOUND);
 
-        let (status, code, _, invalid) = problem(house.post_json("/subscribe", &json!({ "email": "ada@@example" })).await).await;
+        let (status, code, _, invalid) = problem(test_app.post_json("/subscribe", &json!({ "email": "ada@@example" })).await).await;
         assert_eq!((status, &*code), (StatusCode::UNPROCESSABLE_ENTITY, "invalid"));
         assert_eq!((&invalid["errors"][0]["field"], &invalid["errors"][0]["pointer"]), (&"email".into(), &"#/email".into()));
         assert_eq!(invalid["errors"][0]["detail"], invalid["detail"]);
 
-        house.post_json("/subscribe", &json!({ "email": "ada@example.org" })).await;
-        let (status, code, wait, _) = problem(house.post_json("/subscribe", &json!({ "email": "bob@example.org" })).await).await;
+        test_app.post_json("/subscribe", &json!({ "email": "ada@example.org" })).await;
+        let (status, code, wait, _) = problem(test_app.post_json("/subscribe", &json!({ "email": "bob@example.org" })).await).await;
         assert_eq!((status, &*code), (StatusCode::TOO_MANY_REQUESTS, "too_many"));
         assert!(wait.is_some_and(|wait| (1..=3600).contains(&wait)), "{wait:?}");
 
-        house.app.storage.close().await;
-        let (status, code, wait, _) = problem(house.post_json("/subscribe", &json!({ "email": "eve@example.org" })).await).await;
+        test_app.app.storage.close().await;
+        let (status, code, wait, _) = problem(test_app.post_json("/subscribe", &json!({ "email": "eve@example.org" })).await).await;
         assert_eq!((status, &*code, wait), (StatusCode::SERVICE_UNAVAILABLE, "unavailable", Some(60)));
     }
 
-    async fn a_command_fails_with_one_wrong_usage_with_two(place) {
-        let program = Program::set_up(&place);
+    async fn a_command_fails_with_one_wrong_usage_with_two(test_db) {
+        let program = Program::set_up(&test_db);
         for failing in [
             &["digest", "show", "2020-W01"][..],
             &["digest", "approve", "2020-W01"],

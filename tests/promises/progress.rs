@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue::small;
 use crate::support::on_both;
 use verdicts::domain::progress::MinuteStats;
 
 /// A program whose relay is `sink`, with `count` readers (`r0@example.org`, ...) and something to send.
-fn program_of(count: usize, place: &Place, sink: &SmtpSink) -> Program {
-    let program = Program::set_up(place)
+fn program_of(count: usize, test_db: &TestDb, sink: &SmtpSink) -> Program {
+    let program = Program::set_up(test_db)
         .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
         .with("VERDICTS_MAIL__CONNECTIONS", "1");
     let rows: String = (0..count).map(|n| format!("r{n}@example.org\n")).collect();
@@ -39,40 +39,40 @@ fn program_of(count: usize, place: &Place, sink: &SmtpSink) -> Program {
 }
 
 on_both! {
-    async fn each_minute_of_a_send_is_kept_and_processes_add_up(place) {
+    async fn each_minute_of_a_send_is_kept_and_processes_add_up(test_db) {
         let script = Script::accept_all().reply_to("r1", "554 5.7.1 not wanted").reply_to("r2", "451 4.3.0 later");
         let sink = SmtpSink::start(script).await;
-        let other = House::open_to(place.again(), &sink).await;
-        let house = House::open_to(place, &sink).await;
-        house.stock_small().await;
-        house.enlist("r", 30).await;
-        house.send_digest().await;
-        let minutes = house.app.storage.minutes(house.slot().id()).await.expect("minutes");
+        let other = TestApp::open_to(test_db.again(), &sink).await;
+        let test_app = TestApp::open_to(test_db, &sink).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("r", 30).await;
+        test_app.send_digest().await;
+        let minutes = test_app.app.storage.minutes(test_app.slot().id()).await.expect("minutes");
         let mut sum = MinuteStats::default();
         minutes.iter().for_each(|minute| sum.add(minute));
         assert_eq!((sum.sent, sum.failed, sum.later, sum.uncertain), (28, 1, 1, 0), "{minutes:?}");
         let more = MinuteStats { sent: 5, failed: 0, later: 0, ..minutes[0] };
-        other.app.storage.add_minutes(&[(house.slot().id(), more)], &[], other.app.now()).await.expect("added");
-        assert_eq!(house.app.storage.minutes(house.slot().id()).await.expect("minutes")[0].sent, minutes[0].sent + 5);
-        assert_eq!(house.app.storage.ended_by_minutes(house.slot().id()).await.expect("a sum"), 34);
+        other.app.storage.add_minutes(&[(test_app.slot().id(), more)], &[], other.app.now()).await.expect("added");
+        assert_eq!(test_app.app.storage.minutes(test_app.slot().id()).await.expect("minutes")[0].sent, minutes[0].sent + 5);
+        assert_eq!(test_app.app.storage.ended_by_minutes(test_app.slot().id()).await.expect("a sum"), 34);
     }
 
-    async fn who_left_before_their_mail_went_out_counts_in_its_minute(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        house.enlist("r", 3).await;
-        house.set_clock("2026-11-24T09:00:30Z");
-        house.app.tick().await.expect("picked and published");
-        let reader = house.app.person(&"r1@example.org".parse().expect("an address")).await.expect("known");
-        house.app.storage.unsubscribe(&verdicts::domain::actor::Actor::reader(), reader.subscriber.id, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left");
-        house.send_digest().await;
-        let minutes = house.app.storage.minutes(house.slot().id()).await.expect("minutes");
+    async fn who_left_before_their_mail_went_out_counts_in_its_minute(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("r", 3).await;
+        test_app.set_clock("2026-11-24T09:00:30Z");
+        test_app.app.tick().await.expect("picked and published");
+        let reader = test_app.app.person(&"r1@example.org".parse().expect("an address")).await.expect("known");
+        test_app.app.storage.unsubscribe(&verdicts::domain::actor::Actor::reader(), reader.subscriber.id, verdicts::domain::history::UnsubscribedBy::Link, test_app.app.now()).await.expect("left");
+        test_app.send_digest().await;
+        let minutes = test_app.app.storage.minutes(test_app.slot().id()).await.expect("minutes");
         assert_eq!((minutes.iter().map(|minute| minute.sent).sum::<u64>(), minutes.iter().map(|minute| minute.skipped).sum::<u64>()), (2, 1));
     }
 
-    async fn digest_show_tells_from_elsewhere_how_far_a_send_is(place) {
+    async fn digest_show_tells_from_elsewhere_how_far_a_send_is(test_db) {
         let sink = SmtpSink::start(Script::accept_all().reply_to("r1", "451 4.3.0 later")).await;
-        let program = program_of(3, &place, &sink);
+        let program = program_of(3, &test_db, &sink);
         program.run(&["digest", "send"]).good();
         let list = program.run(&["--json", "digest", "list"]).json();
         let slot = list["digests"][0]["slot"].as_str().expect("a slot").to_owned();
@@ -91,8 +91,8 @@ on_both! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_there_is_no_terminal_a_send_says_lines_with_rate_and_time_left() {
     let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(300))).await;
-    let place = Place::sqlite();
-    let program = program_of(24, &place, &sink);
+    let test_db = TestDb::sqlite();
+    let program = program_of(24, &test_db, &sink);
     let said = tokio::task::spawn_blocking(move || program.run(&["digest", "send"]).good())
         .await
         .expect("sent");

@@ -24,13 +24,13 @@ use verdicts::storage::inbound::InboundResult;
 
 use crate::by_mail::open_door;
 use crate::inbound::READER;
-use crate::inbound::house_with_a_reader_and;
+use crate::inbound::app_with_a_reader_and;
 use crate::inbound::report;
 use crate::mailboxes::server::Server;
 use crate::mailboxes::watch;
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use crate::support::until;
 use crate::webhooks::world::PROVIDERS;
@@ -39,8 +39,8 @@ use forger::Forger;
 use forger::Old;
 
 /// Everything that is kept, but for mails that were kept and are about nobody.
-async fn kept(house: &House) -> Vec<String> {
-    let rows = house.place.dump().await.into_iter();
+async fn kept(test_app: &TestApp) -> Vec<String> {
+    let rows = test_app.test_db.dump().await.into_iter();
     rows.filter(|row| !row.starts_with("inbound") && !row.starts_with("webhook_events"))
         .collect()
 }
@@ -96,59 +96,59 @@ const ROUTES: [(&str, &str, u8); 12] = [
 ];
 
 on_both! {
-    async fn two_thousand_forged_neighbours_change_nobody(place) {
+    async fn two_thousand_forged_neighbours_change_nobody(test_db) {
         let server = Server::start().await;
         let url = server.url();
-        let house = house_with_a_reader_and(place, |settings| {
+        let test_app = app_with_a_reader_and(test_db, |settings| {
             settings.inbound.imap = Some(url.into());
             settings.inbound.imap_every = Duration::from_millis(50);
             settings.votes.per_client = 100_000;
         })
         .await;
         for n in 2..42 {
-            house.enlist_all(&format!("email\nreader{n}@example.org\n")).await;
+            test_app.enlist_all(&format!("email\nreader{n}@example.org\n")).await;
         }
-        let forger = Forger::new(&house).await;
-        let program = Program::set_up(&house.place).with("VERDICTS_MAIL__RETURN_PATH", "bounces+{verp}@verdicts.example");
+        let forger = Forger::new(&test_app).await;
+        let program = Program::set_up(&test_app.test_db).with("VERDICTS_MAIL__RETURN_PATH", "bounces+{verp}@verdicts.example");
         let program = program.with("VERDICTS_MAIL__FROM", "news@verdicts.example");
-        let before = kept(&house).await;
+        let before = kept(&test_app).await;
         let names: Vec<String> = (0..BY_COMMAND).map(|n| format!("{n}.eml")).collect();
         names.iter().enumerate().for_each(|(n, name)| program.write(name, forger.mail(n)));
         let arguments: Vec<&str> = ["--json", "inbound", "--apply"].into_iter().chain(names.iter().map(String::as_str)).collect();
         let said = program.run(&arguments).good().json();
         assert!(said["mails"].as_array().is_some_and(|mails| mails.len() == BY_COMMAND && mails.iter().all(|mail| mail["applied"] == "kept" && mail["subscriber"].is_null())), "{said}");
 
-        let door = open_door(&house).await;
+        let door = open_door(&test_app).await;
         by_lmtp(door, (BY_COMMAND..BY_COMMAND + BY_LMTP).map(|n| (forger.address(n), forger.mail(n)))).await;
 
         let first = BY_COMMAND + BY_LMTP;
         (first..first + BY_IMAP).for_each(|n| server.put(n as u32, &forger.mail(n)));
-        watch(&house);
+        watch(&test_app);
         until("all are fetched", async || (first..first + BY_IMAP).all(|n| server.flags(n as u32) == "(\\Seen)")).await;
 
         for (path, end, purpose) in ROUTES {
             for n in 0..BY_LINK {
                 let address = format!("{path}{}{end}", forger.token(purpose, n));
                 let fields = [("email", "thief@example.net"), ("name", "Thief"), ("sure", "yes"), ("remove", "t0-l"), ("pause", "26")];
-                assert_eq!(house.post_form(&address, &fields).await.status(), 404, "{address}");
+                assert_eq!(test_app.post_form(&address, &fields).await.status(), 404, "{address}");
                 if end.is_empty() && n < 8 {
-                    assert_eq!(house.get(&address).await.status(), 404, "{address}");
-                    assert_eq!(house.get(&format!("/account/{}", forger.token(4, n))).await.status(), 404);
+                    assert_eq!(test_app.get(&address).await.status(), 404, "{address}");
+                    assert_eq!(test_app.get(&format!("/account/{}", forger.token(4, n))).await.status(), 404);
                 }
             }
         }
         assert!(BY_COMMAND + BY_LMTP + BY_IMAP + ROUTES.len() * BY_LINK >= 2_000);
-        let after = kept(&house).await;
+        let after = kept(&test_app).await;
         let news: Vec<_> = after.iter().filter(|row| !before.contains(row)).collect();
         assert!(after == before, "{news:?}");
         let own = format!("From: {READER}\nTo: {}\nSubject: unsubscribe\n\n", forger.return_path);
-        assert_eq!(house.app.take_inbound(own.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken").1, InboundResult::Ended, "what is one's own still acts");
+        assert_eq!(test_app.app.take_inbound(own.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken").1, InboundResult::Ended, "what is one's own still acts");
     }
 
-    async fn forged_ids_in_a_providers_events_change_nobody(place) {
-        let world = World::new(place).await;
-        let forger = Forger::new(&world.house).await;
-        let before = kept(&world.house).await;
+    async fn forged_ids_in_a_providers_events_change_nobody(test_db) {
+        let world = World::new(test_db).await;
+        let forger = Forger::new(&world.test_app).await;
+        let before = kept(&world.test_app).await;
         for provider in PROVIDERS {
             for n in 0..40 {
                 let (id, sender, name) = (format!("<{}>", forger.message_id(n)), forger.address(n), format!("{provider}{n}"));
@@ -159,12 +159,12 @@ on_both! {
             }
         }
         world.act().await;
-        assert!(kept(&world.house).await == before);
+        assert!(kept(&world.test_app).await == before);
     }
 
-    async fn an_id_that_is_not_ours_says_nothing_and_the_providers_word_counts(place) {
-        let world = World::new_with(place, |settings| settings.bounces.brake_count = 0).await;
-        let house = &world.house;
+    async fn an_id_that_is_not_ours_says_nothing_and_the_providers_word_counts(test_db) {
+        let world = World::new_with(test_db, |settings| settings.bounces.brake_count = 0).await;
+        let test_app = &world.test_app;
         let mut number = 0;
         for provider in PROVIDERS {
             for id in ["<a1b2@geopod-ismtpd-1-0>", "<a1b2@ismtpd-555>", "<a1b2@ismtpd0039p1iad1.sendgrid.net>", "<01000@email.amazonses.com>", "<1@another.example>", "<202648.4711@verdicts.example>", ""] {
@@ -175,7 +175,7 @@ on_both! {
                     }
                     number += 1;
                     let (email, name) = (format!("known{number}@example.org"), format!("event-{number}"));
-                    house.enlist_all(&format!("email\n{email}\n")).await;
+                    test_app.enlist_all(&format!("email\n{email}\n")).await;
                     let body = event(provider, meaning, &email, id, "", &name);
                     assert_eq!(world.post(provider, &world.sign(provider, &body, &name)).await, 200, "{provider}");
                     world.act().await;
@@ -184,26 +184,26 @@ on_both! {
                         "complaint" => SubscriberState::Complained,
                         _ => SubscriberState::Unsubscribed,
                     };
-                    assert_eq!(house.state_of(&email).await, Some(expected), "{provider} {meaning} {id}");
+                    assert_eq!(test_app.state_of(&email).await, Some(expected), "{provider} {meaning} {id}");
                 }
             }
         }
     }
 
-    async fn a_message_id_of_before_is_kept_and_acts_on_nobody_while_what_was_signed_then_still_acts(place) {
-        let house = house_with_a_reader_and(place, |_| {}).await;
-        house.enlist("more", 3).await;
-        let listed = house.app.storage.subscribers_after(0, 100).await.expect("a list");
+    async fn a_message_id_of_before_is_kept_and_acts_on_nobody_while_what_was_signed_then_still_acts(test_db) {
+        let test_app = app_with_a_reader_and(test_db, |_| {}).await;
+        test_app.seed_subscribers("more", 3).await;
+        let listed = test_app.app.storage.subscribers_after(0, 100).await.expect("a list");
         let old = |email: &str| Old { subscriber: listed.iter().find(|one| one.subscriber.email == email).expect("known").subscriber.id };
-        let take = async |mail: String| house.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken").1;
+        let take = async |mail: String| test_app.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken").1;
 
         let reader = old(READER);
         let id = reader.message_id();
         let returned = report("bounces@verdicts.example", READER, "550 5.1.1 no such user").replace("--b--", &format!("--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <{id}>\n\n--b--"));
-        let before = kept(&house).await;
+        let before = kept(&test_app).await;
         assert_eq!(take(returned.clone()).await, InboundResult::Kept);
         assert_eq!(take(format!("In-Reply-To: <{id}>\nFrom: {READER}\nTo: news@verdicts.example\nSubject: unsubscribe\n\nunsubscribe\n")).await, InboundResult::Kept);
-        assert_eq!(kept(&house).await, before);
+        assert_eq!(kept(&test_app).await, before);
         assert_eq!(take(returned).await, InboundResult::Before, "it is known when it comes again");
 
         assert_eq!(take(report(&reader.return_path(reader.subscriber), READER, "550 5.1.1 no such user")).await, InboundResult::Ended);
@@ -215,21 +215,21 @@ on_both! {
         assert_eq!(take(leave).await, InboundResult::Ended, "by the token in its subject");
 
         let (fourth, fifth) = (old("more1@example.org"), old("more2@example.org"));
-        assert_eq!(house.post(&format!("/unsubscribe/{}", fourth.token(2, fourth.subscriber))).await.status(), 200);
-        assert_eq!(house.state_of("more1@example.org").await, Some(SubscriberState::Unsubscribed));
+        assert_eq!(test_app.post(&format!("/unsubscribe/{}", fourth.token(2, fourth.subscriber))).await.status(), 200);
+        assert_eq!(test_app.state_of("more1@example.org").await, Some(SubscriberState::Unsubscribed));
         let token = fifth.token(3, fifth.subscriber);
         for path in ["/preferences/", "/saved/", "/vote/t0-l/ship/", "/save/t0-l/"] {
-            assert_eq!(house.get(&format!("{path}{token}")).await.status(), 200, "{path}");
+            assert_eq!(test_app.get(&format!("{path}{token}")).await.status(), 200, "{path}");
         }
-        assert_eq!(house.post(&format!("/vote/t0-l/ship/{token}")).await.status(), 200);
+        assert_eq!(test_app.post(&format!("/vote/t0-l/ship/{token}")).await.status(), 200);
     }
 
-    async fn no_number_of_a_row_leaves_the_process(place) {
-        let house = house_with_a_reader_and(place, |_| {}).await;
-        house.join("ada@example.org").await;
-        house.deliver_confirmations().await;
-        let numbers: Vec<i64> = house.app.storage.subscribers_after(0, 100).await.expect("a list").iter().map(|one| one.subscriber.id).collect();
-        let program = Program::set_up(&house.place);
+    async fn no_number_of_a_row_leaves_the_process(test_db) {
+        let test_app = app_with_a_reader_and(test_db, |_| {}).await;
+        test_app.join("ada@example.org").await;
+        test_app.deliver_confirmations().await;
+        let numbers: Vec<i64> = test_app.app.storage.subscribers_after(0, 100).await.expect("a list").iter().map(|one| one.subscriber.id).collect();
+        let program = Program::set_up(&test_app.test_db);
         let shown = [
             program.run(&["--json", "subscribers", "list"]).good().out,
             program.run(&["--json", "subscribers", "show", READER]).good().out,
@@ -238,9 +238,9 @@ on_both! {
             program.run(&["--json", "digest", "list"]).good().out,
             program.run(&["digest", "list"]).good().out,
             program.run(&["--json", "digest", "audit"]).good().out,
-            house.page("/mailbox").await,
+            test_app.page("/mailbox").await,
         ];
-        let folder = house.place.dir.path().join("mailbox/new");
+        let folder = test_app.test_db.dir.path().join("mailbox/new");
         let files = std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path());
         let mails: Vec<(String, Vec<u8>)> = files.map(|file| (file.display().to_string(), std::fs::read(&file).expect("a mail"))).collect();
         assert!(mails.len() > 3);
@@ -337,8 +337,8 @@ fn event(provider: &str, meaning: &str, email: &str, id: &str, sender: &str, nam
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_about_a_reader_that_is_dropped_is_counted_and_named() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     program.write("list.csv", "email\nada@example.org\n");
     program
         .run(&[

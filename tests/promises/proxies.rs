@@ -11,14 +11,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use crate::support::until;
 
-async fn house_behind_loopback(place: Place) -> House {
-    House::open_with(place, |settings| {
+async fn app_behind_loopback(test_db: TestDb) -> TestApp {
+    TestApp::open_with(test_db, |settings| {
         settings.signup.per_client = 1;
         settings.site.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
     })
@@ -145,9 +145,9 @@ async fn proxy_that_writes_ports(upstream: SocketAddr, header: &'static str) -> 
 }
 
 on_both! {
-    async fn clients_behind_nginx_are_told_apart_and_cannot_make_others_up(place) {
-        let house = house_behind_loopback(place).await;
-        let Some(nginx) = Nginx::start(house.app.settings.site.listen).await else { return };
+    async fn clients_behind_nginx_are_told_apart_and_cannot_make_others_up(test_db) {
+        let test_app = app_behind_loopback(test_db).await;
+        let Some(nginx) = Nginx::start(test_app.app.settings.site.listen).await else { return };
         assert_eq!(sign_up_as("127.0.0.2", &nginx.url, "ada@example.org", &[]).await, StatusCode::SEE_OTHER);
         assert_eq!(sign_up_as("127.0.0.3", &nginx.url, "bob@example.org", &[]).await, StatusCode::SEE_OTHER);
         for headers in [[("x-forwarded-for", "203.0.113.9")], [("x-forwarded-for", "203.0.113.9, 127.0.0.1")]] {
@@ -162,10 +162,10 @@ on_both! {
         }
     }
 
-    async fn a_port_beside_the_address_makes_no_other_client(place) {
-        let house = house_behind_loopback(place).await;
+    async fn a_port_beside_the_address_makes_no_other_client(test_db) {
+        let test_app = app_behind_loopback(test_db).await;
         for (n, header) in ["X-Forwarded-For", "Forwarded"].into_iter().enumerate() {
-            let url = proxy_that_writes_ports(house.app.settings.site.listen, header).await;
+            let url = proxy_that_writes_ports(test_app.app.settings.site.listen, header).await;
             for client in 0..3 {
                 let local = format!("127.0.{}.{}", n + 1, client + 2);
                 let email = format!("reader{n}{client}@example.org");
@@ -175,9 +175,9 @@ on_both! {
         }
     }
 
-    async fn a_proxy_that_the_settings_do_not_name_is_said_in_the_log_and_by_doctor(place) {
+    async fn a_proxy_that_the_settings_do_not_name_is_said_in_the_log_and_by_doctor(test_db) {
         let port = free_port().await;
-        let program = Program::set_up(&place).with("VERDICTS_SITE__LISTEN", &format!("127.0.0.1:{port}"));
+        let program = Program::set_up(&test_db).with("VERDICTS_SITE__LISTEN", &format!("127.0.0.1:{port}"));
         let doctor = |program: &Program| {
             let said = program.run(&["--json", "doctor"]).json();
             let findings = said["findings"].as_array().expect("findings").clone();

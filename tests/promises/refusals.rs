@@ -14,11 +14,11 @@ use verdicts::mail::providers;
 
 use crate::delivery::tally;
 use crate::inbound::report;
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use crate::support::smtp_sink::Stage as At;
 use crate::webhooks::world::World;
@@ -173,8 +173,8 @@ fn a_text_is_judged_alike_at_three_doors() {
 
 #[test]
 fn the_command_names_the_class_of_every_text() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     let folder = tempfile::tempdir().expect("a folder");
     let cases = cases();
     let mut arguments = vec!["--json".to_owned(), "inbound".to_owned()];
@@ -226,32 +226,32 @@ fn readers(count: usize) -> String {
     })
 }
 
-async fn house_of(place: Place, sink: &SmtpSink, count: usize) -> House {
+async fn app_of(test_db: TestDb, sink: &SmtpSink, count: usize) -> TestApp {
     let url = sink.url();
-    let house = House::open_with(place, |settings| {
+    let test_app = TestApp::open_with(test_db, |settings| {
         settings.mail.transport = url.into();
         settings.mail.connections = 1;
     })
     .await;
-    house.stock_small().await;
-    house.enlist_all(&readers(count)).await;
-    house
+    test_app.stock_small().await;
+    test_app.enlist_all(&readers(count)).await;
+    test_app
 }
 
 on_both! {
-    async fn in_the_dialogue_only_a_hard_text_ends_a_reader(place) {
+    async fn in_the_dialogue_only_a_hard_text_ends_a_reader(test_db) {
         let cases: Vec<Case> = cases().into_iter().filter(Case::is_final_reply).collect();
         let sink = SmtpSink::start(Script::accept_all()).await;
         for (number, case) in cases.iter().enumerate() {
             let at = if case.stage == "dot" { At::AfterBody } else { At::Recipient };
             sink.order(at, &format!("x{number}"), case.on_the_wire());
         }
-        let house = house_of(place, &sink, cases.len()).await;
-        house.send_digest().await;
+        let test_app = app_of(test_db, &sink, cases.len()).await;
+        test_app.send_digest().await;
         let mut differ = Vec::new();
         for (number, case) in cases.iter().enumerate() {
             let expected = if case.expected == "hard" { SubscriberState::Bounced } else { SubscriberState::Active };
-            let state = house.state_of(&format!("x{number}@x{number}.example")).await;
+            let state = test_app.state_of(&format!("x{number}@x{number}.example")).await;
             if state != Some(expected) {
                 differ.push(format!("{state:?}, not {expected:?}: {}", case.text));
             }
@@ -259,27 +259,27 @@ on_both! {
         assert_none(&differ);
     }
 
-    async fn by_webhook_only_a_hard_text_ends_a_reader(place) {
+    async fn by_webhook_only_a_hard_text_ends_a_reader(test_db) {
         let cases: Vec<Case> = cases().into_iter().filter(|case| case.stage == "rcpt").step_by(4).collect();
         // What each text means is looked at here, not how many there are.
-        let world = World::new_with(place, |settings| settings.bounces.brake_count = 0).await;
-        world.house.enlist_all(&readers(cases.len() * PROVIDERS.len())).await;
+        let world = World::new_with(test_db, |settings| settings.bounces.brake_count = 0).await;
+        world.test_app.enlist_all(&readers(cases.len() * PROVIDERS.len())).await;
         let reader = |case: usize, provider: usize| {
             let number = case * PROVIDERS.len() + provider;
             format!("x{number}@x{number}.example")
         };
         for (at, case) in cases.iter().enumerate() {
-            for (place, (name, _)) in PROVIDERS.iter().enumerate() {
-                let answer = world.post_bounce(name, &reader(at, place), &format!("{at}x{place}"), case.text).await;
+            for (test_db, (name, _)) in PROVIDERS.iter().enumerate() {
+                let answer = world.post_bounce(name, &reader(at, test_db), &format!("{at}x{test_db}"), case.text).await;
                 assert_eq!(answer, 200, "{name} {}", case.text);
             }
         }
         world.act().await;
         let mut differ = Vec::new();
         for (at, case) in cases.iter().enumerate() {
-            for (place, (name, _)) in PROVIDERS.iter().enumerate() {
+            for (test_db, (name, _)) in PROVIDERS.iter().enumerate() {
                 let expected = if case.expected == "hard" { SubscriberState::Bounced } else { SubscriberState::Active };
-                let state = world.house.state_of(&reader(at, place)).await;
+                let state = world.test_app.state_of(&reader(at, test_db)).await;
                 if state != Some(expected) {
                     differ.push(format!("{name}: {state:?}, not {expected:?}: {}", case.text));
                 }
@@ -288,29 +288,29 @@ on_both! {
         assert_none(&differ);
     }
 
-    async fn each_reply_is_tried_again_or_ends_a_reader_as_its_table_says(place) {
+    async fn each_reply_is_tried_again_or_ends_a_reader_as_its_table_says(test_db) {
         let rows: Vec<Vec<&'static str>> = include_str!("../replies.tsv").lines().skip(1).map(|line| line.split('\t').collect()).collect();
         let sink = SmtpSink::start(Script::accept_all()).await;
         for (number, row) in rows.iter().enumerate() {
             assert_eq!(row[0], "RCPT");
             sink.order(At::Recipient, &format!("x{number}"), row[1]);
         }
-        let house = house_of(place, &sink, rows.len()).await;
-        let tally = tally(&house.send_digest().await);
+        let test_app = app_of(test_db, &sink, rows.len()).await;
+        let tally = tally(&test_app.send_digest().await);
         assert_eq!(tally.queued as usize, rows.iter().filter(|row| row[2] == "yes").count());
         assert_eq!(tally.failed as usize, rows.iter().filter(|row| row[2] == "no").count());
         for (number, row) in rows.iter().enumerate() {
-            let state = house.state_of(&format!("x{number}@x{number}.example")).await.expect("a reader");
+            let state = test_app.state_of(&format!("x{number}@x{number}.example")).await.expect("a reader");
             let expected = if row[3].starts_with("yes") { SubscriberState::Bounced } else { SubscriberState::Active };
             assert_eq!(state, expected, "{row:?}");
         }
     }
 
-    async fn no_reply_to_mail_from_ends_anybody(place) {
+    async fn no_reply_to_mail_from_ends_anybody(test_db) {
         let sink = SmtpSink::start(Script::accept_all().at_mail_from("550 5.1.1 no such user")).await;
-        let house = house_of(place, &sink, 2).await;
-        let tally = tally(&house.send_digest().await);
+        let test_app = app_of(test_db, &sink, 2).await;
+        let tally = tally(&test_app.send_digest().await);
         assert_eq!((tally.failed, tally.queued), (0, 4), "kept for when our address is mended");
-        assert_eq!(house.state_of("x0@x0.example").await, Some(SubscriberState::Active));
+        assert_eq!(test_app.state_of("x0@x0.example").await, Some(SubscriberState::Active));
     }
 }

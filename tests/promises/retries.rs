@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use verdicts::app::delivery::SendEnding;
 use verdicts::app::delivery::SendProgress;
 use verdicts::app::issue::digests::DigestStatus;
-use verdicts::app::issue::digests::Sent;
+use verdicts::app::issue::digests::SendResult;
 use verdicts::app::issue::preflight::Preflight;
 use verdicts::app::issue::sending::SendOrder;
 use verdicts::config::Settings;
@@ -15,22 +15,22 @@ use verdicts::domain::actor::Actor;
 use verdicts::domain::slot::Slot;
 
 use crate::support::Behaviour;
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 
 const GREYLISTED: &str = "450 4.2.0 Recipient address rejected: Greylisted, try again later";
 
 /// Goes on with that digest, whatever week it is.
-async fn send(house: &House, slot: Slot) -> (DigestStatus, SendEnding) {
+async fn send(test_app: &TestApp, slot: Slot) -> (DigestStatus, SendEnding) {
     let order = SendOrder {
         slot: Some(slot),
         other_week: true,
         preflight: Preflight::Forced,
     };
-    match house
+    match test_app
         .app
         .send_digest(
             &Actor::cli(),
@@ -42,21 +42,21 @@ async fn send(house: &House, slot: Slot) -> (DigestStatus, SendEnding) {
         .await
         .expect("an answer")
     {
-        Sent::Delivered(status, ending) => (status, ending),
-        Sent::Not(_, words) => panic!("nothing was sent: {words}"),
+        SendResult::Delivered(status, ending) => (status, ending),
+        SendResult::Not(_, words) => panic!("nothing was sent: {words}"),
     }
 }
 
 /// A service with something to send to `readers` readers (`r0`, ...), over `sink`.
-async fn house_of(
+async fn app_of(
     readers: usize,
-    place: Place,
+    test_db: TestDb,
     sink: &SmtpSink,
     adapt: impl FnOnce(&mut Settings),
-) -> House {
-    let house = House::stocked(place, sink, adapt).await;
-    house.enlist("r", readers).await;
-    house
+) -> TestApp {
+    let test_app = TestApp::stocked(test_db, sink, adapt).await;
+    test_app.seed_subscribers("r", readers).await;
+    test_app
 }
 
 /// Readers of a test that are greylisted: `count` of them, with others in between.
@@ -87,40 +87,40 @@ fn tries(sink: &SmtpSink, count: usize) -> Vec<usize> {
 }
 
 on_both! {
-    async fn whoever_was_refused_is_tried_again_before_those_who_wait_for_their_first_mail(place) {
+    async fn whoever_was_refused_is_tried_again_before_those_who_wait_for_their_first_mail(test_db) {
         let sink = greylists(10, 6).await;
-        let house = house_of(3_000, place, &sink, |settings| settings.mail.per_day = 500).await;
-        let slot = house.slot();
+        let test_app = app_of(3_000, test_db, &sink, |settings| settings.mail.per_day = 500).await;
+        let slot = test_app.slot();
         for day in 0..6 {
-            let (status, ending) = send(&house, slot).await;
+            let (status, ending) = send(&test_app, slot).await;
             assert!(matches!(ending, SendEnding::Trouble(_)), "day {day}: the day's allowance is spent, {ending:?}");
             assert_eq!(status.tally.failed, 0, "day {day}: {:?}", status.failures);
             assert!(tries(&sink, 10).iter().all(|tries| *tries == day + 1), "day {day}: {:?} {ending:?} {:?}", tries(&sink, 10), status.tally);
-            house.wait(TimeDelta::days(1));
+            test_app.wait(TimeDelta::days(1));
         }
         let before = sink.mails();
-        while send(&house, slot).await.1 != SendEnding::Final {
-            house.wait(TimeDelta::days(1));
+        while send(&test_app, slot).await.1 != SendEnding::Final {
+            test_app.wait(TimeDelta::days(1));
         }
-        let status = house.app.status(slot).await.expect("a status");
+        let status = test_app.app.status(slot).await.expect("a status");
         assert_eq!((status.tally.sent, status.tally.failed, sink.mails()), (3_000, 0, 3_000), "six days are more than max_age, and no waits");
         let first: Vec<String> = sink.received()[before..before + 40].iter().map(|mail| mail.to.clone()).collect();
         assert!(greylisted(10).all(|name| first.contains(&format!("{name}@example.org"))), "they came first on the seventh day: {first:?}");
     }
 
-    async fn retries_and_mail_that_was_never_tried_each_have_half_of_what_is_claimed(place) {
+    async fn retries_and_mail_that_was_never_tried_each_have_half_of_what_is_claimed(test_db) {
         let full = |script: Script, n: usize| script.reply_to(&format!("r{n}"), Behaviour::reply("452 4.2.2 Mailbox full").times(1));
         let sink = SmtpSink::start((0..200).fold(Script::accept_all(), full)).await;
-        let house = house_of(900, place, &sink, |settings| {
+        let test_app = app_of(900, test_db, &sink, |settings| {
             (settings.mail.per_day, settings.mail.transactional_share) = (220, 0);
             settings.mail.connections = 2;
         })
         .await;
-        let slot = house.slot();
-        let (status, ending) = send(&house, slot).await;
+        let slot = test_app.slot();
+        let (status, ending) = send(&test_app, slot).await;
         assert!(matches!(ending, SendEnding::Trouble(_)) && status.tally.sent == 20, "200 are refused for now, and the day is spent: {ending:?}");
-        house.wait(TimeDelta::days(1));
-        let (storage, now) = (&house.app.storage, house.app.now());
+        test_app.wait(TimeDelta::days(1));
+        let (storage, now) = (&test_app.app.storage, test_app.app.now());
         let sender = storage.register_sender("a test", TimeDelta::hours(1), now).await.expect("entered");
         let claimed = storage.claim(sender, &[], None, 40, now).await.expect("claimed").jobs;
         let retries = claimed.iter().filter(|job| job.attempts > 0).count();
@@ -129,44 +129,44 @@ on_both! {
         storage.leave_sender(sender, now).await.expect("left");
     }
 
-    async fn a_pause_of_the_digest_makes_no_mail_too_old(place) {
+    async fn a_pause_of_the_digest_makes_no_mail_too_old(test_db) {
         let sink = greylists(3, 2).await;
-        let house = house_of(8, place, &sink, |_| {}).await;
-        let slot = house.slot();
-        assert_eq!(send(&house, slot).await.1, SendEnding::Waits);
-        house.app.pause_digest(&Actor::cli(), slot).await.expect("paused");
-        house.wait(TimeDelta::days(30));
-        house.app.resume_digest(&Actor::cli(), slot, Preflight::Forced).await.expect("resumed");
-        assert_eq!(send(&house, slot).await.1, SendEnding::Waits, "refused once more, and not given up");
-        house.wait(TimeDelta::hours(1));
-        let (status, ending) = send(&house, slot).await;
+        let test_app = app_of(8, test_db, &sink, |_| {}).await;
+        let slot = test_app.slot();
+        assert_eq!(send(&test_app, slot).await.1, SendEnding::Waits);
+        test_app.app.pause_digest(&Actor::cli(), slot).await.expect("paused");
+        test_app.wait(TimeDelta::days(30));
+        test_app.app.resume_digest(&Actor::cli(), slot, Preflight::Forced).await.expect("resumed");
+        assert_eq!(send(&test_app, slot).await.1, SendEnding::Waits, "refused once more, and not given up");
+        test_app.wait(TimeDelta::hours(1));
+        let (status, ending) = send(&test_app, slot).await;
         assert_eq!((status.tally.sent, status.tally.failed, ending), (8, 0, SendEnding::Final));
     }
 
-    async fn a_process_that_was_down_for_weeks_gives_up_nobody(place) {
+    async fn a_process_that_was_down_for_weeks_gives_up_nobody(test_db) {
         let sink = greylists(3, 2).await;
-        let house = house_of(8, place.again(), &sink, |_| {}).await;
-        let slot = house.slot();
-        assert_eq!(send(&house, slot).await.1, SendEnding::Waits);
-        drop(house);
+        let test_app = app_of(8, test_db.again(), &sink, |_| {}).await;
+        let slot = test_app.slot();
+        assert_eq!(send(&test_app, slot).await.1, SendEnding::Waits);
+        drop(test_app);
         let url = sink.url();
-        let house = House::open_at(place, "2026-12-20T09:00:00Z", |settings| settings.mail.transport = url.into()).await;
-        assert_eq!(send(&house, slot).await.1, SendEnding::Waits, "refused once more, and not given up");
-        house.wait(TimeDelta::hours(1));
-        assert_eq!(send(&house, slot).await.0.tally.sent, 8);
+        let test_app = TestApp::open_at(test_db, "2026-12-20T09:00:00Z", |settings| settings.mail.transport = url.into()).await;
+        assert_eq!(send(&test_app, slot).await.1, SendEnding::Waits, "refused once more, and not given up");
+        test_app.wait(TimeDelta::hours(1));
+        assert_eq!(send(&test_app, slot).await.0.tally.sent, 8);
     }
 
-    async fn whoever_is_refused_for_all_of_max_age_is_given_up(place) {
+    async fn whoever_is_refused_for_all_of_max_age_is_given_up(test_db) {
         let sink = SmtpSink::start(Script::accept_all().reply_to("r0", "452 4.2.2 Mailbox full")).await;
-        let house = house_of(2, place, &sink, |_| {}).await;
-        let slot = house.slot();
+        let test_app = app_of(2, test_db, &sink, |_| {}).await;
+        let slot = test_app.slot();
         let mut rounds = 0;
-        while send(&house, slot).await.1 == SendEnding::Waits {
+        while send(&test_app, slot).await.1 == SendEnding::Waits {
             rounds += 1;
             assert!(rounds < 40, "it never ends");
-            house.wait(TimeDelta::days(1));
+            test_app.wait(TimeDelta::days(1));
         }
-        let status = house.app.status(slot).await.expect("a status");
+        let status = test_app.app.status(slot).await.expect("a status");
         assert_eq!((status.tally.sent, status.tally.failed), (1, 1));
         // 5 min, doubled up to a day: eleven waits make about four days.
         assert!((9..=14).contains(&rounds), "{rounds} waits");

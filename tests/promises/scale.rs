@@ -1,17 +1,17 @@
 //! What docs/scale.md says may be done to a ledger that has grown large.
 
-use crate::support::House;
-use crate::support::Place;
-use crate::support::behind_its_back;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
+use crate::support::run_raw_sql;
 
 /// Sends this week's digest, of what is new, and looks at its promises.
-async fn send_and_audit(house: &House) -> u64 {
-    house.send_digest().await;
-    let audit = house
+async fn send_and_audit(test_app: &TestApp) -> u64 {
+    test_app.send_digest().await;
+    let audit = test_app
         .app
         .storage
-        .audit(house.slot(), 10)
+        .audit(test_app.slot(), 10)
         .await
         .expect("an audit")
         .expect("a digest");
@@ -20,45 +20,45 @@ async fn send_and_audit(house: &House) -> u64 {
 }
 
 /// A week later there is something new, by that name.
-async fn next_week(house: &House, name: &str) {
-    house.wait(chrono::TimeDelta::days(7));
-    house
-        .stock(&crate::support::catalogue::comparison(
+async fn next_week(test_app: &TestApp, name: &str) {
+    test_app.wait(chrono::TimeDelta::days(7));
+    test_app
+        .seed_catalogue(&crate::support::catalogue::comparison(
             name,
             "Data",
-            house.app.now() - chrono::TimeDelta::hours(1),
+            test_app.app.now() - chrono::TimeDelta::hours(1),
         ))
         .await;
 }
 
 on_both! {
-    async fn old_deliveries_may_be_deleted_and_the_weeks_go_on(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        house.enlist("r", 20).await;
-        assert_eq!(send_and_audit(&house).await, 20);
-        next_week(&house, "next").await;
-        behind_its_back(&house.place, "delete from deliveries where mailing_id < 202649 and finished_at is not null").await;
-        house.join("ada@example.org").await;
-        assert_eq!(send_and_audit(&house).await, 21);
+    async fn old_deliveries_may_be_deleted_and_the_weeks_go_on(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("r", 20).await;
+        assert_eq!(send_and_audit(&test_app).await, 20);
+        next_week(&test_app, "next").await;
+        run_raw_sql(&test_app.test_db, "delete from deliveries where mailing_id < 202649 and finished_at is not null").await;
+        test_app.join("ada@example.org").await;
+        assert_eq!(send_and_audit(&test_app).await, 21);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_in_partitions_is_the_same_ledger_and_an_old_one_may_be_dropped() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    let house = House::open(place).await;
-    house.stock_small().await;
-    house.enlist("r", 20).await;
-    assert_eq!(send_and_audit(&house).await, 20);
-    behind_its_back(&house.place, include_str!("../../docs/partitions.sql")).await;
+    let test_app = TestApp::open(test_db).await;
+    test_app.stock_small().await;
+    test_app.seed_subscribers("r", 20).await;
+    assert_eq!(send_and_audit(&test_app).await, 20);
+    run_raw_sql(&test_app.test_db, include_str!("../../docs/partitions.sql")).await;
     assert_eq!(
-        house
+        test_app
             .app
             .storage
-            .audit(house.slot(), 10)
+            .audit(test_app.slot(), 10)
             .await
             .expect("an audit")
             .expect("a digest")
@@ -66,19 +66,19 @@ async fn a_ledger_in_partitions_is_the_same_ledger_and_an_old_one_may_be_dropped
             .sent,
         20
     );
-    house.join("ada@example.org").await;
-    house.wait(chrono::TimeDelta::days(42));
-    next_week(&house, "next").await;
+    test_app.join("ada@example.org").await;
+    test_app.wait(chrono::TimeDelta::days(42));
+    next_week(&test_app, "next").await;
     assert_eq!(
         (
-            house.slot().to_string().as_str(),
-            send_and_audit(&house).await
+            test_app.slot().to_string().as_str(),
+            send_and_audit(&test_app).await
         ),
         ("2027-W02", 21)
     );
-    behind_its_back(&house.place, "drop table deliveries_2026").await;
-    next_week(&house, "after").await;
-    assert_eq!(send_and_audit(&house).await, 21);
+    run_raw_sql(&test_app.test_db, "drop table deliveries_2026").await;
+    next_week(&test_app, "after").await;
+    assert_eq!(send_and_audit(&test_app).await, 21);
 }
 
 /// PostgreSQL plans by what it counted last; its own round comes by once a minute.
@@ -94,17 +94,17 @@ async fn a_large_digest_is_counted_when_it_is_published_in_one_piece_and_in_part
         ("select 1", IN_ONE_PIECE),
         (include_str!("../../docs/partitions.sql"), IN_PARTITIONS),
     ] {
-        let Some(place) = Place::postgres() else {
+        let Some(test_db) = TestDb::postgres() else {
             return;
         };
-        let house = House::open_with(place, |settings| {
+        let test_app = TestApp::open_with(test_db, |settings| {
             settings.mail.transport = "smtp://127.0.0.1:1?tls=none".into()
         })
         .await;
-        house.stock_small().await;
-        house.enlist("r", 1_000).await;
-        behind_its_back(&house.place, before).await;
-        house.send_digest().await;
-        behind_its_back(&house.place, counted).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("r", 1_000).await;
+        run_raw_sql(&test_app.test_db, before).await;
+        test_app.send_digest().await;
+        run_raw_sql(&test_app.test_db, counted).await;
     }
 }

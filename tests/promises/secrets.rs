@@ -9,11 +9,11 @@ use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use verdicts::domain::secret::Secret;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use crate::support::postgres;
 use crate::support::until;
@@ -95,8 +95,8 @@ fn every_secret_among_the_settings_is_masked_by_its_type() {
             "{field} has no secret in SETTINGS"
         );
     }
-    let place = Place::sqlite();
-    let program = Program::in_place(&place).without("VERDICTS_DATABASE__URL");
+    let test_db = TestDb::sqlite();
+    let program = Program::in_place(&test_db).without("VERDICTS_DATABASE__URL");
     program.write("own.toml", SETTINGS);
     for arguments in [
         &["--config", "own.toml", "config"][..],
@@ -106,9 +106,11 @@ fn every_secret_among_the_settings_is_masked_by_its_type() {
         keeps_quiet("config", &said.out);
         assert!(said.out.matches("***").count() >= 12, "{said:?}");
     }
-    let loaded =
-        verdicts::config::load(Some(&place.dir.path().join("own.toml")), std::iter::empty())
-            .expect("good settings");
+    let loaded = verdicts::config::load(
+        Some(&test_db.dir.path().join("own.toml")),
+        std::iter::empty(),
+    )
+    .expect("good settings");
     for text in [
         format!("{loaded:?}"),
         format!("{:#?}", loaded.settings),
@@ -126,8 +128,8 @@ fn every_secret_among_the_settings_is_masked_by_its_type() {
 
 #[test]
 fn a_setting_that_cannot_be_used_is_refused_without_a_secret_in_the_sentence() {
-    let (place, short) = (Place::sqlite(), &MARK[..14]);
-    let program = Program::in_place(&place).without("VERDICTS_DATABASE__URL");
+    let (test_db, short) = (TestDb::sqlite(), &MARK[..14]);
+    let program = Program::in_place(&test_db).without("VERDICTS_DATABASE__URL");
     for (key, text) in [
         ("site.secret", format!("[\"{short}\"]")),
         ("site.secret", format!("{{ one = \"{MARK}\" }}")),
@@ -211,10 +213,10 @@ fn log(dir: &Path) -> String {
 }
 
 on_both! {
-    async fn credentials_that_are_refused_are_in_no_log(place) {
+    async fn credentials_that_are_refused_are_in_no_log(test_db) {
         let sink = SmtpSink::start(Script::accept_all().requires_login("me", "another password")).await;
         let listen = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-        let program = Program::set_up(&place)
+        let program = Program::set_up(&test_db)
             .with("VERDICTS_LOG", "trace")
             .with("VERDICTS_SITE__LISTEN", &listen.to_string())
             .with("VERDICTS_SITE__SECRET", &format!("[\"{MARK}\", \"a secret for tests only\"]"))
@@ -226,7 +228,7 @@ on_both! {
             .with("VERDICTS_WEBHOOKS__MAILGUN", MARK)
             .with("VERDICTS_WEBHOOKS__SIGNED", MARK);
         let mut running = program.start("serve", &["serve", "--role", "web,deliver,inbound"]);
-        let dir = place.dir.path().to_path_buf();
+        let dir = test_db.dir.path().to_path_buf();
         until("the mailbox refused", async || log(&dir).contains("cannot be read")).await;
         let web = reqwest::Client::new();
         let form = [("email", "ada@reader.example")];
@@ -245,11 +247,11 @@ on_both! {
         }
     }
 
-    async fn the_open_database_prints_no_password(place) {
-        if place.is_postgres() {
-            let url = place.database_url.replace("postgres@", &format!("postgres:{MARK}@"));
-            let house = House::open_with(place, |settings| settings.database.url = url.into()).await;
-            keeps_quiet("the storage", &format!("{:?} {:?}", house.app.storage, house.app.settings));
+    async fn the_open_database_prints_no_password(test_db) {
+        if test_db.is_postgres() {
+            let url = test_db.database_url.replace("postgres@", &format!("postgres:{MARK}@"));
+            let test_app = TestApp::open_with(test_db, |settings| settings.database.url = url.into()).await;
+            keeps_quiet("the storage", &format!("{:?} {:?}", test_app.app.storage, test_app.app.settings));
         }
         let secret: Secret = MARK.into();
         keeps_quiet("a secret", &format!("{secret:?}"));
@@ -267,7 +269,7 @@ fn a_database_that_refuses_the_password_is_told_of_without_it() {
     let mut file = std::fs::File::create(&rules).expect("rules");
     write!(file, "host all walled 127.0.0.1/32 scram-sha-256\n{known}").expect("written");
     cluster.query("select pg_reload_conf()");
-    let place = Place::sqlite();
+    let test_db = TestDb::sqlite();
     for url in [
         format!(
             "postgres://walled:{MARK}@127.0.0.1:{}/postgres",
@@ -281,7 +283,7 @@ fn a_database_that_refuses_the_password_is_told_of_without_it() {
         // An unescaped slash in a password: the rest of it is taken for the database.
         format!("postgres://127.0.0.1:12/{MARK}@127.0.0.1/postgres"),
     ] {
-        let program = Program::in_place(&place)
+        let program = Program::in_place(&test_db)
             .with("VERDICTS_DATABASE__URL", &url)
             .with("VERDICTS_DATABASE__WAIT_AT_START", "0s")
             .with("VERDICTS_LOG", "trace");
@@ -295,8 +297,8 @@ fn a_database_that_refuses_the_password_is_told_of_without_it() {
 
 #[test]
 fn a_signing_key_that_cannot_be_read_is_refused_without_a_line_of_it() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place).with("VERDICTS_LOG", "trace");
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db).with("VERDICTS_LOG", "trace");
     for key in [
         format!("-----BEGIN PRIVATE KEY-----\n{MARK}\n-----END PRIVATE KEY-----\n"),
         format!("-----BEGIN RSA PRIVATE KEY-----\n{MARK}\n"),

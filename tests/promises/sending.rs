@@ -15,14 +15,14 @@ use verdicts::app::issue::sending::SendOrder;
 use verdicts::domain::Timestamp;
 use verdicts::domain::actor::Actor;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue::small;
-use crate::support::house::START;
 use crate::support::on_both;
+use crate::support::test_app::START;
 use crate::support::this_week;
 
 fn start() -> Timestamp {
@@ -34,14 +34,14 @@ fn now() -> Timestamp {
     Clock::system().now()
 }
 
-async fn tick_at(house: &House, moment: &str) {
-    house.set_clock(moment);
-    house.app.tick().await.expect("a tick");
+async fn tick_at(test_app: &TestApp, moment: &str) {
+    test_app.set_clock(moment);
+    test_app.app.tick().await.expect("a tick");
 }
 
 /// A program with five new comparisons and two readers, whose mail goes to `sink`.
-fn ready(place: &Place, sink: &SmtpSink) -> Program {
-    let program = Program::set_up(place)
+fn ready(test_db: &TestDb, sink: &SmtpSink) -> Program {
+    let program = Program::set_up(test_db)
         .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
         .with("VERDICTS_MAIL__FROM", "News <news@verdicts.example>");
     program.write("c.toml", small(5, now()));
@@ -95,9 +95,9 @@ fn order(slot: Option<&str>, other_week: bool) -> SendOrder {
 }
 
 /// The sentence with which a send is refused.
-async fn refused(house: &House, order: SendOrder) -> String {
+async fn refused(test_app: &TestApp, order: SendOrder) -> String {
     let (stop, progress) = (Default::default(), Default::default());
-    match house
+    match test_app
         .app
         .send_digest(&Actor::cli(), order, &stop, &progress, |_| {})
         .await
@@ -108,9 +108,9 @@ async fn refused(house: &House, order: SendOrder) -> String {
 }
 
 on_both! {
-    async fn a_send_takes_no_time_and_says_what_to_do_instead(place) {
+    async fn a_send_takes_no_time_and_says_what_to_do_instead(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = ready(&place, &sink);
+        let program = ready(&test_db, &sink);
         for time in [&["--at", "2026-12-08T09:00:00Z"][..], &["--at"], &["--at=tomorrow"]] {
             let said = program.run(&[&["digest", "send"], time].concat());
             assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
@@ -120,9 +120,9 @@ on_both! {
         assert!(program.run(&["--json", "digest", "list"]).good().json()["digests"].as_array().is_some_and(Vec::is_empty));
     }
 
-    async fn on_a_terminal_a_send_asks_first_and_only_a_yes_is_one(place) {
+    async fn on_a_terminal_a_send_asks_first_and_only_a_yes_is_one(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = ready(&place, &sink);
+        let program = ready(&test_db, &sink);
         let question = format!("Send {} to 2 readers now? [y/N]", this_week());
         for answer in ["n\n", "\n", "yesterday\n", "\u{4}"] {
             let (code, shown) = on_a_terminal(&program, "digest send", answer);
@@ -137,31 +137,31 @@ on_both! {
         assert!(code == 0 && !shown.contains("[y/N]") && shown.contains("was sent already"), "nothing to ask about: {code} {shown}");
     }
 
-    async fn with_yes_nothing_is_asked(place) {
+    async fn with_yes_nothing_is_asked(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = ready(&place, &sink);
+        let program = ready(&test_db, &sink);
         let (code, shown) = on_a_terminal(&program, "digest send --yes", "");
         assert!(code == 0 && !shown.contains("[y/N]"), "{code} {shown}");
         assert_eq!(sink.mails(), 2);
     }
 
-    async fn several_test_copies_go_to_their_addresses_and_change_nothing(place) {
+    async fn several_test_copies_go_to_their_addresses_and_change_nothing(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = ready(&place, &sink);
-        let before = place.dump().await;
+        let program = ready(&test_db, &sink);
+        let before = test_db.dump().await;
         let said = program.run(&["--json", "digest", "send", "--to", "ed@example.org", "di@example.org"]).good().json();
         assert_eq!((&said["copies"][0]["to"], &said["copies"][1]["to"]), (&"ed@example.org".into(), &"di@example.org".into()));
-        assert_eq!((place.dump().await, sink.mails()), (before, 2));
+        assert_eq!((test_db.dump().await, sink.mails()), (before, 2));
     }
 
-    async fn times_are_shown_by_the_clocks_of_the_site_and_in_utc_for_programs(place) {
-        let house = House::open(place.again()).await;
-        house.stock_small().await;
-        tick_at(&house, "2026-11-24T08:00:00Z").await;
-        let program = Program::set_up(&place).with("VERDICTS_SITE__TIMEZONE", "America/New_York");
+    async fn times_are_shown_by_the_clocks_of_the_site_and_in_utc_for_programs(test_db) {
+        let test_app = TestApp::open(test_db.again()).await;
+        test_app.stock_small().await;
+        tick_at(&test_app, "2026-11-24T08:00:00Z").await;
+        let program = Program::set_up(&test_db).with("VERDICTS_SITE__TIMEZONE", "America/New_York");
         let text = program.run(&["digest", "list"]).good().out;
         assert!(text.contains("due 2026-11-24 04:00:00 -05:00"), "{text}");
-        house.enlist("reader", 1).await;
+        test_app.seed_subscribers("reader", 1).await;
         for command in [&["subscribers", "list"][..], &["subscribers", "show", "reader0@example.org"]] {
             let text = program.run(command).good().out;
             assert!(text.contains("2026-11-24 03:00:0") && text.contains(" -05:00") && !text.contains("Z "), "{text}");
@@ -171,9 +171,9 @@ on_both! {
         assert!(text.contains("due 2026-11-24 09:00:00 UTC"), "{text}");
     }
 
-    async fn a_hangup_in_mid_send_ends_it_in_order_and_nobody_gets_it_twice(place) {
+    async fn a_hangup_in_mid_send_ends_it_in_order_and_nobody_gets_it_twice(test_db) {
         let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(15))).await;
-        let program = ready(&place, &sink).with("VERDICTS_MAIL__CONNECTIONS", "4");
+        let program = ready(&test_db, &sink).with("VERDICTS_MAIL__CONNECTIONS", "4");
         let rows: String = (0..298).map(|n| format!("reader{n}@example.org\n")).collect();
         program.write("more.csv", format!("email\n{rows}"));
         program.run(&["subscribers", "import", "more.csv", "--consent", "x", "--confirmed"]).good();
@@ -199,8 +199,8 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serve_goes_on_after_a_hangup_and_says_so() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place).with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db).with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
     let mut serving = program.start_on_hangup("--default-signal", "serve", &["serve"]);
     let said = || std::fs::read_to_string(program.dir.join("serve.err")).unwrap_or_default();
     crate::support::until("it listens", async || {

@@ -10,11 +10,11 @@ use verdicts::storage::ledger::updates::DeliveryUpdate;
 use verdicts::storage::ledger::updates::Finished;
 use verdicts::storage::ledger::updates::Start;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::postgres;
 use crate::support::until;
 
@@ -28,13 +28,13 @@ const UNFRIENDLY: [&str; 6] = [
     "client_encoding = 'LATIN1'",
 ];
 
-fn unfriendly() -> Option<Place> {
-    let place = Place::postgres()?;
-    let name = place.database_url.rsplit('/').next().unwrap_or_default();
+fn unfriendly() -> Option<TestDb> {
+    let test_db = TestDb::postgres()?;
+    let name = test_db.database_url.rsplit('/').next().unwrap_or_default();
     for setting in UNFRIENDLY {
         postgres::cluster()?.query(&format!("alter database {name} set {setting}"));
     }
-    Some(place)
+    Some(test_db)
 }
 
 fn statuses(answers: &[reqwest::Response]) -> Vec<StatusCode> {
@@ -43,32 +43,32 @@ fn statuses(answers: &[reqwest::Response]) -> Vec<StatusCode> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_serializable_server_with_short_limits_everybody_joins_is_mailed_and_can_leave() {
-    let Some(place) = unfriendly() else { return };
-    let house = House::open_with(place, |settings| settings.signup.per_client = 1_000).await;
-    house.stock_small().await;
+    let Some(test_db) = unfriendly() else { return };
+    let test_app = TestApp::open_with(test_db, |settings| settings.signup.per_client = 1_000).await;
+    test_app.stock_small().await;
     let addresses: Vec<_> = (0..40).map(|n| format!("zoë{n}@reader.example")).collect();
-    let joined = join_all(addresses.iter().map(|address| house.sign_up(address))).await;
+    let joined = join_all(addresses.iter().map(|address| test_app.sign_up(address))).await;
     assert_eq!(statuses(&joined), [StatusCode::SEE_OTHER; 40]);
-    house.deliver_confirmations().await;
-    house.enlist("ada", 40).await;
-    house.send_digest().await;
+    test_app.deliver_confirmations().await;
+    test_app.seed_subscribers("ada", 40).await;
+    test_app.send_digest().await;
     let links: Vec<_> = (0..40)
-        .map(|n| house.goodbye_link(&format!("ada{n}@example.org")))
+        .map(|n| test_app.goodbye_link(&format!("ada{n}@example.org")))
         .collect();
     let left = join_all(
         links
             .iter()
-            .map(|link| house.post_form(link, &[("List-Unsubscribe", "One-Click")])),
+            .map(|link| test_app.post_form(link, &[("List-Unsubscribe", "One-Click")])),
     )
     .await;
     assert_eq!(statuses(&left), [StatusCode::OK; 40]);
     for (n, address) in addresses.iter().enumerate() {
         assert_eq!(
-            house.state_of(&format!("ada{n}@example.org")).await,
+            test_app.state_of(&format!("ada{n}@example.org")).await,
             Some(SubscriberState::Unsubscribed)
         );
         assert_eq!(
-            house.mails_to(address).len(),
+            test_app.mails_to(address).len(),
             1,
             "a confirmation to {address}"
         );
@@ -77,8 +77,8 @@ async fn on_a_serializable_server_with_short_limits_everybody_joins_is_mailed_an
 
 #[test]
 fn doctor_names_encoding_isolation_and_schema_of_a_session() {
-    let Some(place) = unfriendly() else { return };
-    let program = Program::set_up(&place);
+    let Some(test_db) = unfriendly() else { return };
+    let program = Program::set_up(&test_db);
     let said = program.run(&["doctor"]);
     assert!(
         said.out
@@ -97,11 +97,11 @@ fn a_database_that_is_not_in_utf8_is_refused_by_every_command() {
     );
     let url = cluster.fresh_database();
     let (server, _) = url.rsplit_once('/').expect("a database");
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url: format!("{server}/latin"),
     };
-    let program = Program::in_place(&place);
+    let program = Program::in_place(&test_db);
     for command in [&["serve"][..], &["migrate"], &["digest", "list"]] {
         program
             .run(command)
@@ -116,18 +116,18 @@ fn a_database_that_is_not_in_utf8_is_refused_by_every_command() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sign_up_that_the_server_breaks_off_in_a_deadlock_is_repeated() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    let name = place
+    let name = test_db
         .database_url
         .rsplit('/')
         .next()
         .unwrap_or_default()
         .to_owned();
-    let url = place.database_url.clone();
-    let house = House::open(place).await;
-    house.sign_up("ada@reader.example").await;
+    let url = test_db.database_url.clone();
+    let test_app = TestApp::open(test_db).await;
+    test_app.sign_up("ada@reader.example").await;
     let before = broken_off(&name);
     let mut other = sqlx::PgConnection::connect(&url)
         .await
@@ -140,8 +140,8 @@ async fn a_sign_up_that_the_server_breaks_off_in_a_deadlock_is_repeated() {
     ] {
         sqlx::query(sql).execute(&mut other).await.expect(sql);
     }
-    house.wait(chrono::TimeDelta::hours(2));
-    let asked = house.sign_up("ada@reader.example");
+    test_app.wait(chrono::TimeDelta::hours(2));
+    let asked = test_app.sign_up("ada@reader.example");
     let meeting = async {
         until("the sign-up waits for the table", async || {
             waiting(&name) == 1
@@ -160,29 +160,29 @@ async fn a_sign_up_that_the_server_breaks_off_in_a_deadlock_is_repeated() {
     let (answer, ()) = futures_util::join!(asked, meeting);
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     assert_eq!(broken_off(&name), before + 1, "the two did meet");
-    let record = house.record_of("ada@reader.example").await;
+    let record = test_app.record_of("ada@reader.example").await;
     assert_eq!(record.matches("asked to join").count(), 2, "{record}");
 }
 
 #[tokio::test]
 async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    let name = place
+    let name = test_db
         .database_url
         .rsplit('/')
         .next()
         .unwrap_or_default()
         .to_owned();
-    let url = place.database_url.clone();
+    let url = test_db.database_url.clone();
     let mut down = SmtpSink::start(Script::accept_all()).await;
     down.stop().await;
-    let house = House::stocked(place, &down, |_| {}).await;
-    house.enlist("r", 5).await;
-    house.send_digest().await;
-    house.wait(chrono::TimeDelta::hours(1));
-    let (storage, now) = (&house.app.storage, house.app.now());
+    let test_app = TestApp::stocked(test_db, &down, |_| {}).await;
+    test_app.seed_subscribers("r", 5).await;
+    test_app.send_digest().await;
+    test_app.wait(chrono::TimeDelta::hours(1));
+    let (storage, now) = (&test_app.app.storage, test_app.app.now());
     let sender = storage
         .register_sender("a process", chrono::TimeDelta::hours(1), now)
         .await
@@ -246,7 +246,7 @@ async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice
     );
     assert_eq!(recovered.expect("taken over"), 0);
     let audit = storage
-        .audit(house.slot(), 10)
+        .audit(test_app.slot(), 10)
         .await
         .expect("an audit")
         .expect("a digest");

@@ -10,11 +10,11 @@ use verdicts::app::issue::preflight::Preflight;
 use verdicts::app::issue::sending::SendOrder;
 use verdicts::domain::actor::Actor;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::Wire;
 use crate::support::postgres;
 use crate::support::until;
@@ -58,22 +58,22 @@ async fn a_send_goes_on_at_the_standby_that_is_promoted_when_the_primary_vanishe
     let both = format!("127.0.0.1:{},127.0.0.1:{}", standby.port, wire.port);
     let database_url =
         database_url.replace(&format!("127.0.0.1:{}", port_of(&database_url)), &both);
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url,
     };
     let sink = SmtpSink::start(Script::accept_all()).await;
     // The standby comes first in the list, and is passed over.
-    let house = House::stocked(place, &sink, |settings| {
+    let test_app = TestApp::stocked(test_db, &sink, |settings| {
         settings.mail.lease = Duration::from_secs(3);
         settings.mail.connections = 2;
         settings.mail.rate_per_second = 20;
         settings.signup.per_client = 1_000;
     })
     .await;
-    house.enlist("ada", READERS).await;
-    let (app, stop) = (house.app.clone(), CancellationToken::new());
-    let (slot, ends) = (house.slot(), stop.clone());
+    test_app.seed_subscribers("ada", READERS).await;
+    let (app, stop) = (test_app.app.clone(), CancellationToken::new());
+    let (slot, ends) = (test_app.slot(), stop.clone());
     let order = SendOrder {
         slot: Some(slot),
         other_week: true,
@@ -91,17 +91,17 @@ async fn a_send_goes_on_at_the_standby_that_is_promoted_when_the_primary_vanishe
     });
     sink.wait_for(8, Duration::from_secs(60)).await;
     wire.vanish();
-    let words = house.get("/readyz").await.text().await.expect("words");
+    let words = test_app.get("/readyz").await.text().await.expect("words");
     assert!(words.contains("not_ready"), "{words}");
     standby.promote();
     let before = sink.mails();
     in_time("sign-ups are taken again", async || {
-        house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
+        test_app.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
     })
     .await;
     in_time("mail goes out again", async || sink.mails() > before).await;
     in_time("/readyz says so", async || {
-        house.get("/readyz").await.status() == StatusCode::OK
+        test_app.get("/readyz").await.status() == StatusCode::OK
     })
     .await;
     let ended = tokio::time::timeout(Duration::from_secs(60), sending).await;
@@ -110,14 +110,14 @@ async fn a_send_goes_on_at_the_standby_that_is_promoted_when_the_primary_vanishe
     for mail in sink.received() {
         *copies.entry(mail.to).or_default() += 1;
     }
-    let status = house.app.status(slot).await;
+    let status = test_app.app.status(slot).await;
     assert_eq!(
         copies.keys().filter(|to| to.starts_with("ada")).count(),
         READERS,
         "nobody is lost: {ended:?} {status:?}"
     );
     let twice = copies.values().filter(|times| **times > 1).count();
-    let audit = house
+    let audit = test_app
         .app
         .storage
         .audit(slot, 100)
@@ -141,13 +141,13 @@ async fn a_host_that_is_dead_or_a_standby_is_passed_over_by_every_command() {
     let standby = cluster.standby();
     let (primary, silent) = (port_of(&database_url), Wire::to(1).await);
     silent.vanish();
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url,
     };
-    let program = Program::set_up(&place);
+    let program = Program::set_up(&test_db);
     let at = |hosts: &str, query: &str| {
-        let (_, name) = place.database_url.rsplit_once('/').expect("a name");
+        let (_, name) = test_db.database_url.rsplit_once('/').expect("a name");
         program.clone().with(
             "VERDICTS_DATABASE__URL",
             &format!("postgres://postgres@{hosts}/{name}{query}"),
@@ -180,7 +180,7 @@ async fn a_host_that_is_dead_or_a_standby_is_passed_over_by_every_command() {
         ];
         at(&all, query).run(&add).good();
     }
-    let (_, name) = place.database_url.rsplit_once('/').expect("a name");
+    let (_, name) = test_db.database_url.rsplit_once('/').expect("a name");
     let listed = format!(
         "postgres:///{name}?user=postgres&host=127.0.0.1,127.0.0.1&port={},{primary}",
         standby.port
@@ -240,30 +240,30 @@ async fn a_service_finds_the_primary_again_after_a_switch_over_to_another_host()
         &format!("127.0.0.1:{port}"),
         &format!("127.0.0.1:{port},127.0.0.1:{}", standby.port),
     );
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url,
     };
-    let house = House::open_with(place, |settings| settings.signup.per_client = 1_000).await;
+    let test_app = TestApp::open_with(test_db, |settings| settings.signup.per_client = 1_000).await;
     assert_eq!(
-        house.sign_up("ada@reader.example").await.status(),
+        test_app.sign_up("ada@reader.example").await.status(),
         StatusCode::SEE_OTHER
     );
     // Stopped in order, so that the standby has all of it.
     cluster.stop(false);
     until("what reads goes on at the standby", async || {
-        house.get("/comparisons/none-there").await.status() == StatusCode::NOT_FOUND
+        test_app.get("/comparisons/none-there").await.status() == StatusCode::NOT_FOUND
     })
     .await;
-    let refused = house.sign_up("bea@reader.example").await;
+    let refused = test_app.sign_up("bea@reader.example").await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     standby.promote();
     in_time("sign-ups are taken", async || {
-        house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
+        test_app.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
     })
     .await;
     in_time("it is ready", async || {
-        house.get("/readyz").await.status() == StatusCode::OK
+        test_app.get("/readyz").await.status() == StatusCode::OK
     })
     .await;
 }
@@ -273,11 +273,11 @@ async fn what_no_standby_has_confirmed_is_not_acknowledged() {
     let Some(cluster) = postgres::another(REPLICATED, None) else {
         return;
     };
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url: cluster.fresh_database(),
     };
-    let house = House::open_with(place, |settings| {
+    let test_app = TestApp::open_with(test_db, |settings| {
         settings.mail.lease = Duration::from_secs(3)
     })
     .await;
@@ -290,16 +290,16 @@ async fn what_no_standby_has_confirmed_is_not_acknowledged() {
     wait_for("one_that_is_not_there");
     // A limit of a statement that held for its commit, too, would end the wait and call it done.
     until("it is refused", async || {
-        house.sign_up("ada@reader.example").await.status() == StatusCode::SERVICE_UNAVAILABLE
+        test_app.sign_up("ada@reader.example").await.status() == StatusCode::SERVICE_UNAVAILABLE
     })
     .await;
     assert_eq!(
-        house.sign_up("bea@reader.example").await.status(),
+        test_app.sign_up("bea@reader.example").await.status(),
         StatusCode::SERVICE_UNAVAILABLE
     );
     wait_for("");
     in_time("sign-ups are taken", async || {
-        house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
+        test_app.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
     })
     .await;
 }

@@ -11,11 +11,11 @@ use serde_json::Value;
 use verdicts::app::Clock;
 use verdicts::config::DkimKey;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue::small;
 use crate::support::on_both;
 
@@ -163,10 +163,10 @@ fn flipped(mail: &[u8], of: &str) -> Vec<u8> {
 }
 
 on_both! {
-    async fn what_the_program_sends_is_signed_twice_and_any_change_is_found(place) {
+    async fn what_the_program_sends_is_signed_twice_and_any_change_is_found(test_db) {
         let Some(python) = python() else { return };
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let keys = make_keys(Program::set_up(&place));
+        let keys = make_keys(Program::set_up(&test_db));
         let program = keys
             .program
             .clone()
@@ -217,20 +217,20 @@ on_both! {
         assert_eq!(keys.holds(&python, &relayed), [true, true], "what each relay adds breaks nothing");
     }
 
-    async fn a_confirmation_is_signed_too(place) {
+    async fn a_confirmation_is_signed_too(test_db) {
         let Some(python) = python() else { return };
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let keys = make_keys(Program::in_place(&place));
+        let keys = make_keys(Program::in_place(&test_db));
         let (url, settings) = (sink.url(), keys.settings.clone());
-        let house = House::open_with(place.again(), |adapted| {
+        let test_app = TestApp::open_with(test_db.again(), |adapted| {
             adapted.mail.transport = url.into();
             adapted.mail.dkim = settings;
         })
         .await;
         // dkimpy believes no signature of a time to come.
-        house.set_clock(&verdicts::app::Clock::system().now().to_rfc3339());
-        house.sign_up("ada@example.org").await;
-        house.deliver_while("the confirmation", async || sink.mails() == 1).await;
+        test_app.set_clock(&verdicts::app::Clock::system().now().to_rfc3339());
+        test_app.sign_up("ada@example.org").await;
+        test_app.deliver_while("the confirmation", async || sink.mails() == 1).await;
         let mail = &sink.received()[0].data;
         assert_eq!(keys.holds(&python, mail), [true, true]);
         assert_eq!(keys.holds(&python, &[b"List-Unsubscribe: <https://example.net/>\r\n", mail.as_slice()].concat()), [false, false]);
@@ -240,8 +240,8 @@ on_both! {
 
 #[test]
 fn a_key_is_its_owners_alone_and_is_never_written_over() {
-    let place = Place::sqlite();
-    let program = Program::in_place(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::in_place(&test_db);
     let said = program.run(&["keys", "dkim", "--out", "key.pem"]).good();
     let file = program.dir.join("key.pem");
     assert_eq!(
@@ -286,8 +286,8 @@ fn a_key_is_its_owners_alone_and_is_never_written_over() {
 
 #[test]
 fn what_keys_dkim_prints_can_be_pasted_into_the_settings_file_as_it_is() {
-    let place = crate::support::Place::sqlite();
-    let program = crate::support::Program::in_place(&place);
+    let test_db = crate::support::TestDb::sqlite();
+    let program = crate::support::Program::in_place(&test_db);
     let said = program
         .run(&[
             "keys",
@@ -312,9 +312,9 @@ fn what_keys_dkim_prints_can_be_pasted_into_the_settings_file_as_it_is() {
 #[test]
 fn a_key_that_root_makes_belongs_to_the_account_that_owns_the_database() {
     use std::os::unix::fs::MetadataExt;
-    let place = crate::support::Place::sqlite();
-    let program = crate::support::Program::set_up(&place);
-    let database = place.dir.path().join("verdicts.db");
+    let test_db = crate::support::TestDb::sqlite();
+    let program = crate::support::Program::set_up(&test_db);
+    let database = test_db.dir.path().join("verdicts.db");
     let is_root = std::fs::metadata(&database).expect("a file").uid() == 0;
     if is_root {
         std::os::unix::fs::chown(&database, Some(4711), Some(4711)).expect("given away");
@@ -330,7 +330,7 @@ fn a_key_that_root_makes_belongs_to_the_account_that_owns_the_database() {
         ])
         .good();
     let (key, database) = (
-        place.dir.path().join("key.pem"),
+        test_db.dir.path().join("key.pem"),
         std::fs::metadata(&database).expect("a file"),
     );
     let key = std::fs::metadata(key).expect("a key");
@@ -339,8 +339,8 @@ fn a_key_that_root_makes_belongs_to_the_account_that_owns_the_database() {
 
 #[test]
 fn a_key_that_cannot_be_used_is_a_sentence_at_the_start() {
-    let place = Place::sqlite();
-    let program = Program::in_place(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::in_place(&test_db);
     program.run(&["keys", "dkim", "--out", "open.pem"]).good();
     let with_mode = |name: &str, mode: u32| {
         std::fs::set_permissions(

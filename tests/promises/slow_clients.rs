@@ -8,8 +8,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 
-use crate::support::House;
-use crate::support::Place;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 
 /// Connections of one client: more than it may have.
@@ -24,54 +24,54 @@ fn many_files() {
 }
 
 /// A connection from a loopback address of its own with little room for what comes.
-async fn connect_from(house: &House, local: &str) -> TcpStream {
+async fn connect_from(test_app: &TestApp, local: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("set");
     socket
         .bind(format!("{local}:0").parse().expect("an address"))
         .expect("bound");
     socket
-        .connect(house.app.settings.site.listen)
+        .connect(test_app.app.settings.site.listen)
         .await
         .expect("connected")
 }
 
 /// Asks for the page that often, and reads none of the answers.
-async fn ask_without_reading(house: &House, local: &str, times: usize) -> TcpStream {
-    let mut stream = connect_from(house, local).await;
+async fn ask_without_reading(test_app: &TestApp, local: &str, times: usize) -> TcpStream {
+    let mut stream = connect_from(test_app, local).await;
     let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(times);
     stream.write_all(request.as_bytes()).await.expect("written");
     stream
 }
 
-async fn is_answered(house: &House) {
-    let answer = tokio::time::timeout(Duration::from_secs(20), house.get("/healthz")).await;
+async fn is_answered(test_app: &TestApp) {
+    let answer = tokio::time::timeout(Duration::from_secs(20), test_app.get("/healthz")).await;
     assert_eq!(answer.expect("it gets in").status(), StatusCode::OK);
 }
 
-async fn house(place: Place) -> House {
+async fn test_app(test_db: TestDb) -> TestApp {
     many_files();
-    let house = House::open(place).await;
-    house.stock_small().await;
-    house
+    let test_app = TestApp::open(test_db).await;
+    test_app.stock_small().await;
+    test_app
 }
 
 on_both! {
-    async fn one_client_that_never_reads_shuts_out_nobody_not_even_itself(place) {
-        let house = house(place).await;
+    async fn one_client_that_never_reads_shuts_out_nobody_not_even_itself(test_db) {
+        let test_app = test_app(test_db).await;
         let mut open = Vec::new();
         for _ in 0..MANY {
-            open.push(ask_without_reading(&house, "127.0.0.1", 5).await);
+            open.push(ask_without_reading(&test_app, "127.0.0.1", 5).await);
         }
-        is_answered(&house).await;
+        is_answered(&test_app).await;
         drop(open);
     }
 
-    async fn who_sends_a_header_drop_by_drop_shuts_out_nobody(place) {
-        let house = house(place).await;
+    async fn who_sends_a_header_drop_by_drop_shuts_out_nobody(test_db) {
+        let test_app = test_app(test_db).await;
         let mut open = Vec::new();
         for _ in 0..MANY {
-            let mut stream = connect_from(&house, "127.0.0.1").await;
+            let mut stream = connect_from(&test_app, "127.0.0.1").await;
             stream.write_all(b"GET / HTTP/1.1\r\nX-Slow: ").await.expect("written");
             open.push(stream);
         }
@@ -84,25 +84,25 @@ on_both! {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         });
-        is_answered(&house).await;
+        is_answered(&test_app).await;
         drip.abort();
     }
 
-    async fn a_crowd_of_clients_that_take_all_places_makes_room_for_one_more(place) {
-        let house = house(place).await;
+    async fn a_crowd_of_clients_that_take_all_places_makes_room_for_one_more(test_db) {
+        let test_app = test_app(test_db).await;
         let mut open = Vec::new();
         for client in 2..9 {
             for _ in 0..150 {
-                open.push(ask_without_reading(&house, &format!("127.0.0.{client}"), 20).await);
+                open.push(ask_without_reading(&test_app, &format!("127.0.0.{client}"), 20).await);
             }
         }
-        is_answered(&house).await;
+        is_answered(&test_app).await;
         drop(open);
     }
 
-    async fn an_answer_that_nobody_takes_ends_its_connection(place) {
-        let house = house(place).await;
-        let mut stream = connect_from(&house, "127.0.0.1").await;
+    async fn an_answer_that_nobody_takes_ends_its_connection(test_db) {
+        let test_app = test_app(test_db).await;
+        let mut stream = connect_from(&test_app, "127.0.0.1").await;
         let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(5_000);
         let began = Instant::now();
         // Written until the other side's buffers are full too; then it waits, and ends with the connection.
@@ -110,6 +110,6 @@ on_both! {
             while stream.write_all(request.as_bytes()).await.is_ok() {}
         });
         assert!(ended.await.is_ok(), "still open after {:?}", began.elapsed());
-        is_answered(&house).await;
+        is_answered(&test_app).await;
     }
 }

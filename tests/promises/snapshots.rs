@@ -1,8 +1,8 @@
 //! Words of the command line, whole: `--help` of every command and the main outputs, held against `tests/snapshots/cli`. `just snapshots`
 //! writes them anew; read the difference before you commit it.
 
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestDb;
 use crate::support::catalogue;
 use crate::support::this_week;
 
@@ -56,9 +56,9 @@ fn help_of(program: &Program, command: &[String], found: &mut Vec<(String, Strin
 
 #[test]
 fn the_help_of_every_command_is_what_it_was() {
-    let place = Place::sqlite();
+    let test_db = TestDb::sqlite();
     let mut found = Vec::new();
-    help_of(&Program::in_place(&place), &[], &mut found);
+    help_of(&Program::in_place(&test_db), &[], &mut found);
     assert!(found.len() > 30, "{} commands", found.len());
     let top = |command: &str| command.split(' ').next().unwrap_or_default().to_owned();
     let mut at = 0;
@@ -86,8 +86,8 @@ fn the_help_of_every_command_is_what_it_was() {
 
 #[test]
 fn the_main_outputs_are_what_they_were() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place)
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db)
         .with("VERDICTS_MAIL__FROM", "news@verdicts.example")
         .with("VERDICTS_MAIL__TRANSPORT", "mailbox:mailbox")
         .with("VERDICTS_MAIL__RESOLVER", "127.0.0.1:9")

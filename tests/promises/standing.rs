@@ -11,11 +11,11 @@ use serde_json::Value;
 use verdicts::app::Clock;
 use verdicts::domain::digest::DigestState;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue::small;
 use crate::support::dns::NameServer;
 use crate::support::on_both;
@@ -25,7 +25,7 @@ pub const DOMAIN: &str = "verdicts.example";
 
 /// A program that would really send, its name server, and its relay.
 pub struct Sender {
-    _place: Place,
+    _place: TestDb,
     pub program: Program,
     pub dns: NameServer,
     pub relay: SmtpSink,
@@ -35,12 +35,12 @@ pub struct Sender {
 
 impl Sender {
     /// One whose DNS is as it should be, with a digest to send and somebody to send it to.
-    pub async fn ready(place: Place) -> Self {
+    pub async fn ready(test_db: TestDb) -> Self {
         let (dns, relay) = (
             NameServer::start().await,
             SmtpSink::start(Script::accept_all()).await,
         );
-        let program = Program::set_up(&place);
+        let program = Program::set_up(&test_db);
         let made = program
             .run(&[
                 "--json",
@@ -83,7 +83,7 @@ impl Sender {
             ])
             .good();
         Self {
-            _place: place,
+            _place: test_db,
             program,
             dns,
             relay,
@@ -152,8 +152,8 @@ pub fn doctor_says(program: &Program, what: &str, level: &str, words: &[&str]) {
 }
 
 on_both! {
-    async fn a_sender_in_order_is_told_so_and_sends(place) {
-        let sender = Sender::ready(place).await;
+    async fn a_sender_in_order_is_told_so_and_sends(test_db) {
+        let sender = Sender::ready(test_db).await;
         let said = sender.program.run(&["--json", "doctor"]).json();
         let faults: Vec<&Value> = said["findings"].as_array().expect("a list").iter().filter(|found| found["level"] == "fault").collect();
         assert!(faults.is_empty(), "{faults:?}");
@@ -166,8 +166,8 @@ on_both! {
         assert!(!warned.contains("before sending"), "{warned}");
     }
 
-    async fn a_fault_that_servers_punish_stops_a_send_until_it_is_mended_or_forced(place) {
-        let sender = Sender::ready(place).await;
+    async fn a_fault_that_servers_punish_stops_a_send_until_it_is_mended_or_forced(test_db) {
+        let sender = Sender::ready(test_db).await;
         sender.dns.forget(&sender.record.0);
         sender.is_stopped("s1._domainkey");
         sender.is_stopped("s1._domainkey");
@@ -177,38 +177,38 @@ on_both! {
         assert_eq!((forced["state"].as_str(), sender.relay.mails()), (Some("sent"), 2));
     }
 
-    async fn what_was_mended_is_sent(place) {
-        let sender = Sender::ready(place).await;
+    async fn what_was_mended_is_sent(test_db) {
+        let sender = Sender::ready(test_db).await;
         sender.dns.forget(DOMAIN).text(DOMAIN, "v=spf1 -all").exchange(DOMAIN, "mx.verdicts.example");
         sender.is_stopped("nobody sends");
         sender.dns.forget(DOMAIN).text(DOMAIN, "v=spf1 ip4:198.51.100.7 ~all").exchange(DOMAIN, "mx.verdicts.example");
         sender.is_sent();
     }
 
-    async fn the_clock_publishes_once_a_fault_is_mended(place) {
+    async fn the_clock_publishes_once_a_fault_is_mended(test_db) {
         let (dns, relay) = (NameServer::start().await, SmtpSink::start(Script::accept_all()).await);
         dns.text(DOMAIN, "v=spf1 -all");
         let (resolver, url) = (dns.address().parse().into_iter().collect(), relay.url());
-        let house = House::open_with(place, |settings| {
+        let test_app = TestApp::open_with(test_db, |settings| {
             settings.mail.transport = url.into();
             settings.mail.resolver = resolver;
             settings.site.base_url = "https://verdicts.example".parse().expect("an address");
         })
         .await;
-        house.stock_small().await;
-        house.enlist("reader", 2).await;
-        house.set_clock("2026-11-24T08:00:00Z");
-        house.app.tick().await.expect("a tick");
-        house.set_clock("2026-11-24T09:00:00Z");
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 2).await;
+        test_app.set_clock("2026-11-24T08:00:00Z");
+        test_app.app.tick().await.expect("a tick");
+        test_app.set_clock("2026-11-24T09:00:00Z");
         for _ in 0..3 {
-            house.app.tick().await.expect("a tick");
-            let digest = house.app.storage.digest(house.slot()).await.expect("an answer").expect("a digest");
+            test_app.app.tick().await.expect("a tick");
+            let digest = test_app.app.storage.digest(test_app.slot()).await.expect("an answer").expect("a digest");
             assert_eq!(digest.state, DigestState::Approved);
-            house.wait(TimeDelta::minutes(1));
+            test_app.wait(TimeDelta::minutes(1));
         }
         dns.forget(DOMAIN).text(DOMAIN, "v=spf1 ip4:198.51.100.7 -all").exchange(DOMAIN, "mx.verdicts.example");
-        house.app.tick().await.expect("a tick");
-        let digest = house.app.storage.digest(house.slot()).await.expect("an answer").expect("a digest");
+        test_app.app.tick().await.expect("a tick");
+        let digest = test_app.app.storage.digest(test_app.slot()).await.expect("an answer").expect("a digest");
         assert_eq!((digest.state, digest.recipients), (DigestState::Sending, 2));
     }
 }
@@ -234,15 +234,15 @@ async fn the_clock_says_each_reason_once() {
     dns.text(DOMAIN, "v=spf1 -all")
         .exchange(DOMAIN, "mx.verdicts.example");
     let resolver = dns.address().parse().into_iter().collect();
-    let house = House::open_with(Place::sqlite(), |settings| {
+    let test_app = TestApp::open_with(TestDb::sqlite(), |settings| {
         settings.mail.transport = "smtp://127.0.0.1:1?tls=none".into();
         settings.mail.resolver = resolver;
         settings.site.base_url = "https://verdicts.example".parse().expect("an address");
     })
     .await;
-    house.stock_small().await;
-    house.enlist("reader", 2).await;
-    house.set_clock("2026-11-24T09:00:00Z");
+    test_app.stock_small().await;
+    test_app.seed_subscribers("reader", 2).await;
+    test_app.set_clock("2026-11-24T09:00:00Z");
     let heard = Heard::default();
     let writer = heard.clone();
     let _guard = tracing::subscriber::set_default(
@@ -252,7 +252,7 @@ async fn the_clock_says_each_reason_once() {
     );
     let said = async |times: usize| {
         for _ in 0..times {
-            house.app.tick().await.expect("a tick");
+            test_app.app.tick().await.expect("a tick");
         }
         let text =
             String::from_utf8(std::mem::take(&mut *heard.0.lock().expect("whole"))).expect("text");
@@ -277,7 +277,7 @@ async fn the_clock_says_each_reason_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_dmarc_a_long_list_is_not_sent_to() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     sender.dns.forget("_dmarc.verdicts.example");
     let rows: String = (0..5_000)
         .map(|n| format!("reader{n}@example.org\n"))
@@ -300,11 +300,11 @@ async fn without_dmarc_a_long_list_is_not_sent_to() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_that_are_not_https_stop_a_send_and_trying_out_is_never_stopped() {
-    let sender = Sender::ready(Place::sqlite())
+    let sender = Sender::ready(TestDb::sqlite())
         .await
         .with("VERDICTS_SITE__BASE_URL", "http://verdicts.example");
     sender.is_stopped("not https");
-    let sender = Sender::ready(Place::sqlite())
+    let sender = Sender::ready(TestDb::sqlite())
         .await
         .with("VERDICTS_SITE__BASE_URL", "http://127.0.0.1:8080");
     sender.dns.forget(DOMAIN);

@@ -1,20 +1,20 @@
 //! Starting: a database that is not up yet, a folder that is the wrong one, an address that cannot be used.
 
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestDb;
 use crate::support::postgres;
 use crate::support::until;
 
-fn in_empty_folder() -> (Place, Program) {
-    let place = Place::sqlite();
-    let program = Program::in_place(&place).without("VERDICTS_DATABASE__URL");
-    (place, program)
+fn in_empty_folder() -> (TestDb, Program) {
+    let test_db = TestDb::sqlite();
+    let program = Program::in_place(&test_db).without("VERDICTS_DATABASE__URL");
+    (test_db, program)
 }
 
 #[test]
 fn a_command_in_the_wrong_folder_makes_nothing_and_says_where_it_looked() {
-    let (place, program) = in_empty_folder();
-    let expected = place
+    let (test_db, program) = in_empty_folder();
+    let expected = test_db
         .dir
         .path()
         .canonicalize()
@@ -43,7 +43,7 @@ fn a_command_in_the_wrong_folder_makes_nothing_and_says_where_it_looked() {
         "{doctor:?}"
     );
     assert_eq!(
-        std::fs::read_dir(place.dir.path())
+        std::fs::read_dir(test_db.dir.path())
             .expect("a folder")
             .count(),
         0,
@@ -53,7 +53,7 @@ fn a_command_in_the_wrong_folder_makes_nothing_and_says_where_it_looked() {
 
 #[test]
 fn a_mail_that_is_piped_into_the_wrong_folder_is_refused_for_now_and_nothing_is_made() {
-    let (place, program) = in_empty_folder();
+    let (test_db, program) = in_empty_folder();
     for arguments in [
         &["inbound", "-", "--apply"][..],
         &["inbound", "-"],
@@ -80,7 +80,7 @@ fn a_mail_that_is_piped_into_the_wrong_folder_is_refused_for_now_and_nothing_is_
         75
     );
     assert_eq!(
-        std::fs::read_dir(place.dir.path())
+        std::fs::read_dir(test_db.dir.path())
             .expect("a folder")
             .count(),
         0,
@@ -133,14 +133,14 @@ async fn serve_waits_for_a_postgresql_server_that_is_not_up_yet() {
     let Some(cluster) = postgres::another("", None) else {
         return;
     };
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url: cluster.fresh_database(),
     };
-    let program = Program::set_up(&place).with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
+    let program = Program::set_up(&test_db).with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
     cluster.stop(false);
     let mut serve = program.start("serve", &["serve"]);
-    let said = || std::fs::read_to_string(place.dir.path().join("serve.err")).unwrap_or_default();
+    let said = || std::fs::read_to_string(test_db.dir.path().join("serve.err")).unwrap_or_default();
     until("it says that it waits", async || {
         said().contains("Trying again for 30 seconds")
     })
@@ -157,12 +157,12 @@ async fn serve_waits_for_a_postgresql_server_that_is_not_up_yet() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serve_that_waits_for_its_database_ends_at_once_when_it_is_told_to() {
-    let (place, program) = in_empty_folder();
+    let (test_db, program) = in_empty_folder();
     let program = program
         .with("VERDICTS_DATABASE__URL", "postgres://me@127.0.0.1:1/x")
         .with("VERDICTS_DATABASE__WAIT_AT_START", "10m");
     let mut serve = program.start("serve", &["serve"]);
-    let said = || std::fs::read_to_string(place.dir.path().join("serve.err")).unwrap_or_default();
+    let said = || std::fs::read_to_string(test_db.dir.path().join("serve.err")).unwrap_or_default();
     until("it says that it waits", async || {
         said().contains("Trying again for 600 seconds")
     })

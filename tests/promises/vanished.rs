@@ -11,11 +11,11 @@ use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::Wire;
 use crate::support::catalogue;
 use crate::support::postgres;
@@ -30,14 +30,14 @@ const READERS: usize = 60;
 const END_MAX: Duration = Duration::from_secs(30);
 
 /// The same database by way of a wire.
-async fn wired(mut place: Place) -> (Place, Wire, u16) {
-    let (wire, port) = (wire_to(&place).await, port_of(&place.database_url));
-    place.database_url = through(&wire, &place.database_url);
-    (place, wire, port)
+async fn wired(mut test_db: TestDb) -> (TestDb, Wire, u16) {
+    let (wire, port) = (wire_to(&test_db).await, port_of(&test_db.database_url));
+    test_db.database_url = through(&wire, &test_db.database_url);
+    (test_db, wire, port)
 }
 
-async fn wire_to(place: &Place) -> Wire {
-    Wire::to(port_of(&place.database_url)).await
+async fn wire_to(test_db: &TestDb) -> Wire {
+    Wire::to(port_of(&test_db.database_url)).await
 }
 
 fn port_of(database_url: &str) -> u16 {
@@ -55,8 +55,8 @@ fn through(wire: &Wire, database_url: &str) -> String {
 }
 
 /// Sessions of the program on the database.
-fn sessions(place: &Place, which: &str) -> Vec<String> {
-    let name = place.database_url.rsplit('/').next().unwrap_or_default();
+fn sessions(test_db: &TestDb, which: &str) -> Vec<String> {
+    let name = test_db.database_url.rsplit('/').next().unwrap_or_default();
     let sql = format!(
         "select pid from pg_stat_activity where datname = '{name}' and application_name = 'verdicts' and {which} order by pid"
     );
@@ -89,27 +89,27 @@ fn assert_later(answer: &reqwest::Response) {
     assert!(answer.headers().contains_key(RETRY_AFTER), "it says when");
 }
 
-async fn is_ready(house: &House) -> bool {
-    house.get("/readyz").await.status() == StatusCode::OK
+async fn is_ready(test_app: &TestApp) -> bool {
+    test_app.get("/readyz").await.status() == StatusCode::OK
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_host_that_vanishes_in_the_middle_of_a_send_loses_nobody_and_all_goes_on_when_it_is_back()
  {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    let (place, wire, port) = wired(place).await;
+    let (test_db, wire, port) = wired(test_db).await;
     let sink = SmtpSink::start(Script::accept_all()).await;
-    let house = House::stocked(place, &sink, |settings| {
+    let test_app = TestApp::stocked(test_db, &sink, |settings| {
         settings.mail.lease = LEASE;
         settings.mail.connections = 2;
         settings.mail.rate_per_second = 30;
     })
     .await;
-    house.enlist("ada", READERS).await;
-    let (app, stop) = (house.app.clone(), CancellationToken::new());
-    let (slot, ends) = (house.slot(), stop.clone());
+    test_app.seed_subscribers("ada", READERS).await;
+    let (app, stop) = (test_app.app.clone(), CancellationToken::new());
+    let (slot, ends) = (test_app.slot(), stop.clone());
     let order = verdicts::app::issue::sending::SendOrder {
         slot: Some(slot),
         other_week: true,
@@ -128,12 +128,12 @@ async fn a_database_host_that_vanishes_in_the_middle_of_a_send_loses_nobody_and_
     });
     sink.wait_for(5, Duration::from_secs(60)).await;
     wire.vanish();
-    assert_later(&house.sign_up("zoe@reader.example").await);
-    assert!(!is_ready(&house).await, "/readyz says so");
+    assert_later(&test_app.sign_up("zoe@reader.example").await);
+    assert!(!is_ready(&test_app).await, "/readyz says so");
     let before = sink.mails();
     wire.lead_to(port);
     until("sign-ups are taken again", async || {
-        house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
+        test_app.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
     })
     .await;
     until("mail goes out again", async || sink.mails() > before).await;
@@ -147,7 +147,7 @@ async fn a_database_host_that_vanishes_in_the_middle_of_a_send_loses_nobody_and_
     }
     let twice: Vec<_> = copies.iter().filter(|(_, times)| **times > 1).collect();
     // A mail whose result could not be written while the lease ran out is in doubt, and named: at most one a connection.
-    let named = house
+    let named = test_app
         .app
         .storage
         .audit(slot, 100)
@@ -174,25 +174,25 @@ async fn connections_to_a_standby_are_dropped_as_soon_as_the_address_leads_to_th
         return;
     };
     let database_url = cluster.fresh_database();
-    let (place, wire, primary) = wired(Place {
+    let (test_db, wire, primary) = wired(TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url,
     })
     .await;
-    let house = House::open_with(place, |settings| {
+    let test_app = TestApp::open_with(test_db, |settings| {
         settings.mail.lease = LEASE;
         settings.signup.per_client = 1_000;
     })
     .await;
     assert_eq!(
-        house.sign_up("ada@reader.example").await.status(),
+        test_app.sign_up("ada@reader.example").await.status(),
         StatusCode::SEE_OTHER
     );
     let standby = cluster.standby();
     wire.vanish();
     wire.lead_to(standby.port);
     until("/readyz names the standby", async || {
-        house
+        test_app
             .get("/readyz")
             .await
             .text()
@@ -201,32 +201,32 @@ async fn connections_to_a_standby_are_dropped_as_soon_as_the_address_leads_to_th
             .contains("standby")
     })
     .await;
-    assert_later(&house.sign_up("bea@reader.example").await);
+    assert_later(&test_app.sign_up("bea@reader.example").await);
     assert_eq!(
-        house.get("/comparisons/none-there").await.status(),
+        test_app.get("/comparisons/none-there").await.status(),
         StatusCode::NOT_FOUND,
         "what reads goes on"
     );
     // The connections to the standby stay open at its side: nothing but its answers tells.
     wire.lead_to(primary);
     until("the primary is found", async || {
-        house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
+        test_app.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
     })
     .await;
-    until("/readyz looks again", async || is_ready(&house).await).await;
+    until("/readyz looks again", async || is_ready(&test_app).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_a_database_host_is_silent_probes_and_metrics_say_so_and_sigterm_ends_service_and_send()
  {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
     let (sink, wire) = (
         SmtpSink::start(Script::accept_all()).await,
-        wire_to(&place).await,
+        wire_to(&test_db).await,
     );
-    let direct = Program::set_up(&place)
+    let direct = Program::set_up(&test_db)
         .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
         .with("VERDICTS_MAIL__LEASE", "3s");
     #[allow(
@@ -258,7 +258,7 @@ async fn while_a_database_host_is_silent_probes_and_metrics_say_so_and_sigterm_e
         .clone()
         .with(
             "VERDICTS_DATABASE__URL",
-            &through(&wire, &place.database_url),
+            &through(&wire, &test_db.database_url),
         )
         .with("VERDICTS_SITE__LISTEN", &format!("127.0.0.1:{port}"))
         .with("VERDICTS_MAIL__CONNECTIONS", "2")
@@ -311,7 +311,7 @@ async fn while_a_database_host_is_silent_probes_and_metrics_say_so_and_sigterm_e
         ended("serve", &mut serve).await,
     );
     let said = |name: &str| {
-        std::fs::read_to_string(place.dir.path().join(format!("{name}.err"))).unwrap_or_default()
+        std::fs::read_to_string(test_db.dir.path().join(format!("{name}.err"))).unwrap_or_default()
     };
     assert_eq!(codes.0, Some(1), "{}", said("send"));
     assert!(
@@ -342,14 +342,16 @@ async fn patient_metrics(port: u16) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_behind_which_nobody_is_counts_as_a_database_that_cannot_be_reached() {
-    let Some(place) = Place::postgres() else {
+    let Some(test_db) = TestDb::postgres() else {
         return;
     };
-    let (place, wire, port) = wired(place).await;
-    let house =
-        House::open_with(place.again(), |settings| settings.signup.per_client = 1_000).await;
+    let (test_db, wire, port) = wired(test_db).await;
+    let test_app = TestApp::open_with(test_db.again(), |settings| {
+        settings.signup.per_client = 1_000
+    })
+    .await;
     assert_eq!(
-        house.sign_up("ada@reader.example").await.status(),
+        test_app.sign_up("ada@reader.example").await.status(),
         StatusCode::SEE_OTHER
     );
     let dead = std::net::TcpListener::bind("127.0.0.1:0")
@@ -361,10 +363,10 @@ async fn a_proxy_behind_which_nobody_is_counts_as_a_database_that_cannot_be_reac
     // It takes each connection and closes it.
     wire.lead_to(dead);
     for n in 0..20 {
-        assert_later(&house.sign_up(&format!("bea{n}@reader.example")).await);
+        assert_later(&test_app.sign_up(&format!("bea{n}@reader.example")).await);
     }
     let program =
-        Program::in_place(&place).with("VERDICTS_SITE__SECRET", "a secret for tests only");
+        Program::in_place(&test_db).with("VERDICTS_SITE__SECRET", "a secret for tests only");
     for _ in 0..5 {
         program
             .run(&["digest", "list"])
@@ -372,7 +374,7 @@ async fn a_proxy_behind_which_nobody_is_counts_as_a_database_that_cannot_be_reac
     }
     wire.lead_to(port);
     until("all goes on", async || {
-        house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
+        test_app.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
     })
     .await;
 }

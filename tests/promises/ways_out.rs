@@ -7,9 +7,9 @@ use crate::standing::DOMAIN;
 use crate::standing::Sender;
 use crate::standing::doctor_says;
 use crate::standing::finding;
-use crate::support::House;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
 use crate::support::dns::NameServer;
 use crate::support::on_both;
 use crate::support::smtp_sink::Stage;
@@ -21,8 +21,8 @@ fn from_afar(url: &str) -> String {
 }
 
 on_both! {
-    async fn doctor_tries_tls_and_login_of_the_relay(place) {
-    let sender = Sender::ready(place).await;
+    async fn doctor_tries_tls_and_login_of_the_relay(test_db) {
+    let sender = Sender::ready(test_db).await;
     let relay = SmtpSink::start(Script::accept_all().offers_starttls().requires_login("news", "hunter2")).await;
     let through = |url: &str| sender.program.clone().with("VERDICTS_MAIL__TRANSPORT", url);
     doctor_says(&through(&relay.url_as("news", "hunter2")), "transport", "fault", &["certificate"]);
@@ -34,9 +34,9 @@ on_both! {
     doctor_says(&through(&sender.relay.url().replace("tls=none", "tls=required")), "transport", "fault", &["STARTTLS"]);
 }
 
-    async fn a_login_that_is_refused_stops_a_send_until_it_is_mended_or_forced(place) {
+    async fn a_login_that_is_refused_stops_a_send_until_it_is_mended_or_forced(test_db) {
         let relay = SmtpSink::start(Script::accept_all().requires_login("news", "hunter2")).await;
-        let sender = Sender::ready(place).await.with("VERDICTS_MAIL__TRANSPORT", &relay.url_as("news", "wrong"));
+        let sender = Sender::ready(test_db).await.with("VERDICTS_MAIL__TRANSPORT", &relay.url_as("news", "wrong"));
         sender.is_stopped("refused our login: 535");
         let forced = sender.program.run(&["--json", "digest", "send", "--force"]);
         assert_eq!((forced.code, forced.json()["state"].as_str(), relay.mails()), (1, Some("sending"), 0), "{forced:?}");
@@ -45,10 +45,10 @@ on_both! {
         assert_eq!((sent["state"].as_str(), relay.mails()), (Some("sent"), 1));
     }
 
-    async fn tls_that_is_demanded_and_not_to_be_had_stops_a_send(place) {
+    async fn tls_that_is_demanded_and_not_to_be_had_stops_a_send(test_db) {
         let untrusted = SmtpSink::start(Script::accept_all().offers_starttls()).await;
         let refusing = SmtpSink::start(Script::accept_all().at_greeting("554 5.7.1 not from there")).await;
-        let sender = Sender::ready(place).await.with("VERDICTS_MAIL__TRANSPORT", &untrusted.url());
+        let sender = Sender::ready(test_db).await.with("VERDICTS_MAIL__TRANSPORT", &untrusted.url());
         sender.is_stopped("certificate is not trusted");
         let sender = sender.with("VERDICTS_MAIL__TRANSPORT", &refusing.url());
         sender.is_stopped("refused us: 554");
@@ -57,8 +57,8 @@ on_both! {
         sender.is_stopped("offers no STARTTLS");
     }
 
-    async fn a_relay_that_is_down_or_busy_warns_and_stops_nothing(place) {
-        let mut sender = Sender::ready(place).await;
+    async fn a_relay_that_is_down_or_busy_warns_and_stops_nothing(test_db) {
+        let mut sender = Sender::ready(test_db).await;
         let busy = SmtpSink::start(Script::accept_all().at_greeting("421 4.3.2 starting")).await;
         let through = |relay: &SmtpSink| sender.program.clone().with("VERDICTS_MAIL__TRANSPORT", &relay.url());
         doctor_says(&through(&busy), "transport", "fault", &["421 4.3.2 starting"]);
@@ -71,9 +71,9 @@ on_both! {
         sender.is_sent();
     }
 
-    async fn as_long_as_one_relay_is_left_mail_goes_that_way(place) {
+    async fn as_long_as_one_relay_is_left_mail_goes_that_way(test_db) {
         let strict = SmtpSink::start(Script::accept_all().requires_login("news", "hunter2")).await;
-        let sender = Sender::ready(place).await;
+        let sender = Sender::ready(test_db).await;
         let relays = |first: &str, second: &str| format!("[{{ name = \"a\", transport = \"{first}\" }}, {{ name = \"b\", transport = \"{second}\" }}]");
         let wrong = strict.url_as("news", "wrong");
         let sender = sender.with("VERDICTS_MAIL__RELAYS", &relays(&wrong, &wrong));
@@ -84,8 +84,8 @@ on_both! {
         assert!(warned.contains("before sending: transport") && warned.contains("535"), "{warned}");
     }
 
-    async fn a_paused_digest_is_looked_at_again_before_it_goes_on(place) {
-        let (mut sender, week) = (Sender::ready(place).await, this_week());
+    async fn a_paused_digest_is_looked_at_again_before_it_goes_on(test_db) {
+        let (mut sender, week) = (Sender::ready(test_db).await, this_week());
         let port = sender.relay.port();
         sender.relay.stop().await;
         sender.program.run(&["digest", "send"]);
@@ -100,34 +100,34 @@ on_both! {
         sender.is_sent();
     }
 
-    async fn the_clock_does_not_try_a_login_that_was_refused_each_minute(place) {
+    async fn the_clock_does_not_try_a_login_that_was_refused_each_minute(test_db) {
         let relay = SmtpSink::start(Script::accept_all().requires_login("news", "hunter2").at_login("535 5.7.8 no")).await;
         let dns = NameServer::start().await;
         dns.text(DOMAIN, "v=spf1 ip4:198.51.100.7 -all").exchange(DOMAIN, "mx.verdicts.example");
         let (resolver, url) = (dns.address().parse().into_iter().collect(), relay.url_as("news", "hunter2"));
-        let house = House::open_with(place, |settings| {
+        let test_app = TestApp::open_with(test_db, |settings| {
             settings.mail.transport = url.into();
             settings.mail.resolver = resolver;
             settings.site.base_url = "https://verdicts.example".parse().expect("an address");
         })
         .await;
-        house.stock_small().await;
-        house.enlist("reader", 2).await;
-        house.set_clock("2026-11-24T09:00:00Z");
-        let state = async || house.app.storage.digest(house.slot()).await.expect("an answer").expect("a digest").state;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 2).await;
+        test_app.set_clock("2026-11-24T09:00:00Z");
+        let state = async || test_app.app.storage.digest(test_app.slot()).await.expect("an answer").expect("a digest").state;
         for _ in 0..5 {
-            house.app.tick().await.expect("a tick");
-            house.wait(TimeDelta::minutes(1));
+            test_app.app.tick().await.expect("a tick");
+            test_app.wait(TimeDelta::minutes(1));
         }
         assert_eq!((state().await, relay.connections()), (DigestState::Approved, 1));
         relay.order(Stage::Login, "*", "235 2.7.0 welcome");
-        house.wait(TimeDelta::minutes(10));
-        house.app.tick().await.expect("a tick");
+        test_app.wait(TimeDelta::minutes(10));
+        test_app.app.tick().await.expect("a tick");
         assert_eq!((state().await, relay.connections()), (DigestState::Sending, 2));
     }
 
-    async fn doctor_says_whether_spf_names_the_relay(place) {
-        let sender = Sender::ready(place).await;
+    async fn doctor_says_whether_spf_names_the_relay(test_db) {
+        let sender = Sender::ready(test_db).await;
         // An address of its own network is not what the world sees.
         assert!(!finding(&sender.program, "spf").1.contains("127.0.0.1"));
         let sender = sender.with("VERDICTS_MAIL__TRANSPORT", "smtp://relay.verdicts.example:1");
@@ -149,8 +149,8 @@ on_both! {
         assert!(warned.contains("before sending: spf: the record of verdicts.example does not name 0.0.0.0"), "{warned}");
     }
 
-    async fn doctor_says_when_mails_may_be_read_on_their_way_to_the_relay(place) {
-        let sender = Sender::ready(place).await;
+    async fn doctor_says_when_mails_may_be_read_on_their_way_to_the_relay(test_db) {
+        let sender = Sender::ready(test_db).await;
         let with_tls = SmtpSink::start(Script::accept_all().offers_starttls()).await;
         let opportunistic = with_tls.url().replace("tls=required", "tls=opportunistic");
         let through = |url: &str| sender.program.clone().with("VERDICTS_MAIL__TRANSPORT", url);

@@ -8,9 +8,9 @@ use serde_json::Value;
 use serde_json::json;
 use verdicts::domain::subscriber::SubscriberState;
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
 use world::CERTIFICATE;
 use world::MAILGUN;
@@ -24,33 +24,33 @@ use world::TOPIC;
 use world::World;
 
 on_both! {
-    async fn what_was_kept_before_a_crash_is_acted_on_after_the_next_start(place) {
-        let world = World::new(place).await;
+    async fn what_was_kept_before_a_crash_is_acted_on_after_the_next_start(test_db) {
+        let world = World::new(test_db).await;
         for provider in PROVIDERS {
             assert_eq!(world.post(provider, &world.bounce(provider, READER, provider)).await, 200);
         }
-        let again = world.house.place.again();
-        world.house.stop.cancel();
-        world.house.app.storage.close().await;
-        let house = House::open_with(again, |settings| settings.webhooks.signed = vec![SIGNED.into()]).await;
-        let (app, stop) = (house.app.clone(), house.stop.clone());
+        let again = world.test_app.test_db.again();
+        world.test_app.stop.cancel();
+        world.test_app.app.storage.close().await;
+        let test_app = TestApp::open_with(again, |settings| settings.webhooks.signed = vec![SIGNED.into()]).await;
+        let (app, stop) = (test_app.app.clone(), test_app.stop.clone());
         tokio::spawn(async move { app.act_on_webhooks_until(&stop).await });
-        crate::support::until("the reader is bounced", async || house.state_of(READER).await == Some(SubscriberState::Bounced)).await;
-        let rows = || async { house.place.dump().await.into_iter().filter(|row| row.starts_with("webhook_events")).collect::<Vec<_>>() };
+        crate::support::until("the reader is bounced", async || test_app.state_of(READER).await == Some(SubscriberState::Bounced)).await;
+        let rows = || async { test_app.test_db.dump().await.into_iter().filter(|row| row.starts_with("webhook_events")).collect::<Vec<_>>() };
         crate::support::until("all is acted on", async || !rows().await.iter().any(|row| row.contains(READER))).await;
         assert_eq!(rows().await.len(), PROVIDERS.len());
     }
 
-    async fn nothing_is_acknowledged_that_could_not_be_kept(place) {
-        let world = World::new(place).await;
+    async fn nothing_is_acknowledged_that_could_not_be_kept(test_db) {
+        let world = World::new(test_db).await;
         let bounce = world.bounce("signed", READER, "1");
-        world.house.app.storage.close().await;
+        world.test_app.app.storage.close().await;
         assert!(world.post("signed", &bounce).await >= 500);
     }
 
-    async fn what_arrived_was_opened_or_clicked_is_not_kept(place) {
-        let world = World::new(place).await;
-        let before = world.house.place.dump().await;
+    async fn what_arrived_was_opened_or_clicked_is_not_kept(test_db) {
+        let world = World::new(test_db).await;
+        let before = world.test_app.test_db.dump().await;
         for (provider, body) in [
             ("ses", json!({ "notificationType": "Delivery", "mail": { "destination": [READER] } })),
             ("postmark", json!({ "RecordType": "Open", "Recipient": READER })),
@@ -61,11 +61,11 @@ on_both! {
         ] {
             assert_eq!(world.post(provider, &world.sign(provider, &body, "1")).await, 204, "{provider}");
         }
-        assert_eq!(world.house.place.dump().await, before);
+        assert_eq!(world.test_app.test_db.dump().await, before);
     }
 
-    async fn nobody_leaves_for_somebody_elses_fault_or_for_mail_of_another_sender(place) {
-        let world = World::new(place).await;
+    async fn nobody_leaves_for_somebody_elses_fault_or_for_mail_of_another_sender(test_db) {
+        let world = World::new(test_db).await;
         let recipient = json!([{ "emailAddress": READER, "diagnosticCode": "smtp; 550 5.1.1 no such user" }]);
         let from = "shop@another.example";
         let elsewhere = [
@@ -92,11 +92,11 @@ on_both! {
         }
         world.act().await;
         assert_eq!(world.state().await, Some(SubscriberState::Active));
-        assert_eq!(world.house.known_people().await, 2);
+        assert_eq!(world.test_app.known_people().await, 2);
     }
 
-    async fn a_complaint_is_for_ever_and_who_leaves_by_the_providers_link_has_left(place) {
-        let world = World::new(place).await;
+    async fn a_complaint_is_for_ever_and_who_leaves_by_the_providers_link_has_left(test_db) {
+        let world = World::new(test_db).await;
         let left = json!({ "RecordType": "SubscriptionChange", "Recipient": "reader1@example.org", "SuppressSending": true, "Origin": "Recipient",
             "SuppressionReason": "ManualSuppression" });
         let complained = json!({ "event-data": { "event": "complained", "recipient": READER, "id": "1" } });
@@ -104,14 +104,14 @@ on_both! {
         world.post("mailgun", &world.sign("mailgun", &complained, "1")).await;
         world.act().await;
         assert_eq!(world.state().await, Some(SubscriberState::Complained));
-        assert_eq!(world.house.state_of("reader1@example.org").await, Some(SubscriberState::Unsubscribed));
-        world.house.sign_up(READER).await;
-        assert_eq!(world.house.waiting_confirmations().await, 0, "on the suppression list");
+        assert_eq!(world.test_app.state_of("reader1@example.org").await, Some(SubscriberState::Unsubscribed));
+        world.test_app.sign_up(READER).await;
+        assert_eq!(world.test_app.waiting_confirmations().await, 0, "on the suppression list");
     }
 
-    async fn the_envelopes_sender_tells_whose_mail_it_was_though_it_was_passed_on(place) {
-        let world = World::new(place).await;
-        let mails = world.house.mails_to(READER);
+    async fn the_envelopes_sender_tells_whose_mail_it_was_though_it_was_passed_on(test_db) {
+        let world = World::new(test_db).await;
+        let mails = world.test_app.mails_to(READER);
         let mail = String::from_utf8_lossy(mails.last().expect("a digest")).into_owned();
         let (_, rest) = mail.split_once("<mailto:").expect("an address to write to");
         let sender = rest.split(['?', '>']).next().expect("an address");
@@ -121,8 +121,8 @@ on_both! {
         assert_eq!(world.state().await, Some(SubscriberState::Bounced));
     }
 
-    async fn a_token_of_mailgun_is_good_for_one_body(place) {
-        let world = World::new(place).await;
+    async fn a_token_of_mailgun_is_good_for_one_body(test_db) {
+        let world = World::new(test_db).await;
         let delivered = json!({ "event-data": { "event": "unsubscribed", "recipient": "reader1@example.org", "id": "1" } });
         let seen = world.sign("mailgun", &delivered, "1");
         assert_eq!(world.post("mailgun", &seen).await, 200);
@@ -133,11 +133,11 @@ on_both! {
         assert_eq!(world.state().await, Some(SubscriberState::Active));
     }
 
-    async fn amazons_certificate_is_fetched_once_and_never_from_elsewhere(place) {
-        let world = World::new(place).await;
+    async fn amazons_certificate_is_fetched_once_and_never_from_elsewhere(test_db) {
+        let world = World::new(test_db).await;
         let message = json!({ "notificationType": "Delivery" }).to_string();
         let post = async |with: &[(&str, &str)]| {
-            let envelope = world.amazon.envelope(&world.house, "1", with);
+            let envelope = world.amazon.envelope(&world.test_app, "1", with);
             world.post("ses", &Signed { headers: Vec::new(), body: envelope.to_string() }).await
         };
         for (name, value) in [
@@ -160,7 +160,7 @@ on_both! {
         assert_eq!(post(&[("Message", &message)]).await, 503, "it is sent again");
         assert_eq!(post(&[("Message", &message)]).await, 503, "and not asked for each time");
         *world.amazon.up.lock().expect("unharmed") = true;
-        world.house.wait(TimeDelta::minutes(2));
+        world.test_app.wait(TimeDelta::minutes(2));
         for _ in 0..3 {
             assert_eq!(post(&[("Message", &message)]).await, 204);
         }
@@ -170,13 +170,13 @@ on_both! {
         }
     }
 
-    async fn only_the_invitation_of_a_topic_of_the_settings_is_accepted(place) {
-        let world = World::new(place).await;
+    async fn only_the_invitation_of_a_topic_of_the_settings_is_accepted(test_db) {
+        let world = World::new(test_db).await;
         let yes = format!("https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=2336412f37fb687f5d51e6e2425929f52b8d");
         let invite = async |id: &str, with: &[(&str, &str)]| {
             let mut fields = vec![("Type", "SubscriptionConfirmation"), ("Token", "2336412f37fb687f5d51e6e2425929f52b8d"), ("SubscribeURL", yes.as_str())];
             fields.extend(with);
-            let envelope = world.amazon.envelope(&world.house, id, &fields);
+            let envelope = world.amazon.envelope(&world.test_app, id, &fields);
             world.post("ses", &Signed { headers: Vec::new(), body: envelope.to_string() }).await
         };
         let mine = yes.replace("bounces", "foreign");
@@ -207,14 +207,14 @@ on_both! {
         assert_eq!(world.amazon.asked().len(), 3, "who ended it is not overruled");
     }
 
-    async fn a_provider_that_is_not_in_the_settings_has_no_door(place) {
-        let house = House::open(place).await;
+    async fn a_provider_that_is_not_in_the_settings_has_no_door(test_db) {
+        let test_app = TestApp::open(test_db).await;
         for provider in PROVIDERS.iter().chain(&["acme", "SES", "ses%2F"]) {
-            let answer = house.post_json(&format!("/webhooks/{provider}"), &json!({})).await;
+            let answer = test_app.post_json(&format!("/webhooks/{provider}"), &json!({})).await;
             assert_eq!(answer.status().as_u16(), 404, "{provider}");
         }
-        let world = World::new(house.place.again()).await;
-        assert_eq!(world.house.get("/webhooks/ses").await.status().as_u16(), 405);
+        let world = World::new(test_app.test_db.again()).await;
+        assert_eq!(world.test_app.get("/webhooks/ses").await.status().as_u16(), 405);
         let large = Signed { headers: Vec::new(), body: "x".repeat(3 << 20) };
         assert_eq!(world.post("signed", &large).await, 413);
     }
@@ -222,8 +222,8 @@ on_both! {
 
 #[test]
 fn the_secrets_of_webhooks_are_shown_to_nobody_and_a_bad_one_is_refused_by_name() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place)
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db)
         .with("VERDICTS_WEBHOOKS__POSTMARK", POSTMARK)
         .with("VERDICTS_WEBHOOKS__MAILGUN", MAILGUN)
         .with("VERDICTS_WEBHOOKS__RESEND", RESEND)
@@ -242,7 +242,7 @@ fn the_secrets_of_webhooks_are_shown_to_nobody_and_a_bad_one_is_refused_by_name(
         ("RESEND", "x"),
         ("SIGNED", "x"),
     ] {
-        let program = Program::set_up(&place).with(&format!("VERDICTS_WEBHOOKS__{key}"), value);
+        let program = Program::set_up(&test_db).with(&format!("VERDICTS_WEBHOOKS__{key}"), value);
         program
             .run(&["config"])
             .refused(&[&format!("webhooks.{}", key.to_lowercase())]);

@@ -1,8 +1,8 @@
 //! Time zones: laws change offsets, and the newest rules at hand decide, at every door.
 
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::catalogue::comparison;
 use crate::support::on_both;
 use chrono::TimeDelta;
@@ -42,17 +42,17 @@ fn database(folder: &Path, version: &str, laws: &[(&str, &str)]) {
 }
 
 /// Picks at 08:00 and sends at 09:00 in `zone`; checks that a minute before nothing goes out, and at `due` it does.
-async fn goes_out_at(house: &House, due: Timestamp) {
-    house
-        .stock(&comparison("pair", "Data", due - TimeDelta::days(1)))
+async fn goes_out_at(test_app: &TestApp, due: Timestamp) {
+    test_app
+        .seed_catalogue(&comparison("pair", "Data", due - TimeDelta::days(1)))
         .await;
-    house.enlist("reader", 1).await;
+    test_app.seed_subscribers("reader", 1).await;
     let mut states = Vec::new();
     for minutes in [-60, -1, 0] {
-        house.set_clock(&(due + TimeDelta::minutes(minutes)).to_rfc3339());
-        house.app.tick().await.expect("a tick");
+        test_app.set_clock(&(due + TimeDelta::minutes(minutes)).to_rfc3339());
+        test_app.app.tick().await.expect("a tick");
         states.extend(
-            house
+            test_app
                 .app
                 .storage
                 .digests()
@@ -67,47 +67,47 @@ async fn goes_out_at(house: &House, due: Timestamp) {
         states,
         [waits, waits, goes],
         "{}",
-        house.app.settings.site.timezone
+        test_app.app.settings.site.timezone
     );
 }
 
 on_both! {
-    async fn nine_o_clock_follows_the_laws_of_2026(place) {
+    async fn nine_o_clock_follows_the_laws_of_2026(test_db) {
         for (zone, due) in CHANGED_IN_2026 {
-            let fresh = if place.is_postgres() { Place::postgres().expect("a database") } else { Place::sqlite() };
-            let house = House::open_with(fresh, |settings| settings.site.timezone = zone.into()).await;
-            goes_out_at(&house, at(due)).await;
+            let fresh = if test_db.is_postgres() { TestDb::postgres().expect("a database") } else { TestDb::sqlite() };
+            let test_app = TestApp::open_with(fresh, |settings| settings.site.timezone = zone.into()).await;
+            goes_out_at(&test_app, at(due)).await;
         }
     }
 
-    async fn a_folder_of_newer_rules_renews_the_schedule_without_a_new_build(place) {
+    async fn a_folder_of_newer_rules_renews_the_schedule_without_a_new_build(test_db) {
         // Invented laws: Vancouver on the clock of Tokyo.
         let rules = tempfile::tempdir().expect("a folder");
         database(rules.path(), "2099a", &[("America/Vancouver", "Asia/Tokyo")]);
-        let house = House::open_with(place, |settings| {
+        let test_app = TestApp::open_with(test_db, |settings| {
             settings.site.timezone = "America/Vancouver".into();
             settings.site.zoneinfo = Some(rules.path().into());
         })
         .await;
-        goes_out_at(&house, at("2026-12-01T00:00:00Z")).await;
-        assert_eq!(house.slot().to_string(), "2026-W49");
+        goes_out_at(&test_app, at("2026-12-01T00:00:00Z")).await;
+        assert_eq!(test_app.slot().to_string(), "2026-W49");
     }
 
-    async fn the_readers_own_hour_follows_the_newer_rules_too(place) {
+    async fn the_readers_own_hour_follows_the_newer_rules_too(test_db) {
         let rules = tempfile::tempdir().expect("a folder");
         database(rules.path(), "2099a", &[("America/Vancouver", "Asia/Tokyo")]);
-        let house = House::open_with(place.again(), |settings| {
+        let test_app = TestApp::open_with(test_db.again(), |settings| {
             settings.schedule.local_time = true;
             settings.site.zoneinfo = Some(rules.path().into());
         })
         .await;
-        house.stock_small().await;
-        house.enlist_all("email,timezone\nv@example.org,America/Vancouver\ne@example.org,America/Edmonton\nu@example.org,UTC\n").await;
+        test_app.stock_small().await;
+        test_app.enlist_all("email,timezone\nv@example.org,America/Vancouver\ne@example.org,America/Edmonton\nu@example.org,UTC\n").await;
         for moment in ["2026-11-24T08:00:00Z", "2026-11-24T09:00:00Z"] {
-            house.set_clock(moment);
-            house.app.tick().await.expect("a tick");
+            test_app.set_clock(moment);
+            test_app.app.tick().await.expect("a tick");
         }
-        let mut due: Vec<i64> = place.dump().await.iter().filter(|row| row.starts_with("deliveries:")).map(|row| due_in(row)).collect();
+        let mut due: Vec<i64> = test_db.dump().await.iter().filter(|row| row.starts_with("deliveries:")).map(|row| due_in(row)).collect();
         due.sort_unstable();
         // On a clock like Tokyo's nine is over when the digest is made: at once. Edmonton, which the folder leaves out, has the
         // bundled rules.
@@ -116,23 +116,23 @@ on_both! {
         assert!(is_so, "{due:?} {wanted:?}");
     }
 
-    async fn set_up_within_the_repeated_hour_of_october_no_digest_is_made_for_a_time_before(place) {
+    async fn set_up_within_the_repeated_hour_of_october_no_digest_is_made_for_a_time_before(test_db) {
         // Berlin, 25 October 2026: 02:30 was at 00:30 UTC, and the clocks show it again at 01:30.
-        let house = House::open_at(place, "2026-10-25T01:10:00Z", |settings| {
+        let test_app = TestApp::open_at(test_db, "2026-10-25T01:10:00Z", |settings| {
             settings.site.timezone = "Europe/Berlin".into();
             settings.schedule.pick = "30 2 * * SUN".into();
             settings.schedule.send = "45 2 * * SUN".into();
         })
         .await;
-        house.stock(&comparison("autumn", "Data", at("2026-10-24T12:00:00Z"))).await;
+        test_app.seed_catalogue(&comparison("autumn", "Data", at("2026-10-24T12:00:00Z"))).await;
         for moment in ["2026-10-25T01:11:00Z", "2026-10-25T01:31:00Z", "2026-10-25T01:46:00Z", "2026-10-25T12:00:00Z"] {
-            house.set_clock(moment);
-            house.app.tick().await.expect("a tick");
-            assert!(house.app.storage.digests().await.expect("digests").is_empty(), "{moment}");
+            test_app.set_clock(moment);
+            test_app.app.tick().await.expect("a tick");
+            assert!(test_app.app.storage.digests().await.expect("digests").is_empty(), "{moment}");
         }
-        house.set_clock("2026-11-01T01:30:00Z");
-        house.app.tick().await.expect("a tick");
-        assert_eq!(house.app.storage.digests().await.expect("digests").len(), 1, "the week after it is made");
+        test_app.set_clock("2026-11-01T01:30:00Z");
+        test_app.app.tick().await.expect("a tick");
+        assert_eq!(test_app.app.storage.digests().await.expect("digests").len(), 1, "the week after it is made");
     }
 }
 
@@ -163,9 +163,9 @@ fn time_zones(program: &Program) -> (String, String) {
 
 #[test]
 fn doctor_says_which_rules_are_used_and_where_they_differ() {
-    let place = Place::sqlite();
+    let test_db = TestDb::sqlite();
     let rules = tempfile::tempdir().expect("a folder");
-    let program = Program::set_up(&place)
+    let program = Program::set_up(&test_db)
         .with("VERDICTS_SITE__TIMEZONE", "America/Vancouver")
         .with("TZDIR", &rules.path().display().to_string());
     let invented = [("America/Vancouver", "Asia/Tokyo")];
@@ -209,8 +209,8 @@ fn doctor_says_which_rules_are_used_and_where_they_differ() {
 
 #[test]
 fn doctor_names_everything_that_is_compiled_in() {
-    let place = Place::sqlite();
-    let said = Program::set_up(&place).run(&["doctor"]).out;
+    let test_db = TestDb::sqlite();
+    let said = Program::set_up(&test_db).run(&["doctor"]).out;
     for data in [
         "public suffix list: psl ",
         "root certificates: webpki-roots ",
@@ -223,8 +223,8 @@ fn doctor_names_everything_that_is_compiled_in() {
 
 #[test]
 fn a_folder_without_rules_and_a_zone_that_is_none_are_refused_by_name() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     program
         .clone()
         .with("VERDICTS_SITE__ZONEINFO", "/proc")

@@ -19,10 +19,10 @@ use crate::plan::Means;
 use crate::plan::Plan;
 use crate::plan::Trouble;
 use crate::senders::Senders;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Relays;
 use crate::support::Script;
+use crate::support::TestDb;
 use crate::support::Wire;
 use crate::support::postgres::Cluster;
 use crate::support::say;
@@ -118,7 +118,7 @@ async fn run_lane(field: Field, seeds: Vec<u64>) -> Summary {
 }
 
 async fn run(field: &Arc<Field>, plan: &Plan) -> Result<Cost, String> {
-    let place = field.fresh();
+    let test_db = field.fresh();
     // The second one is slower than the first, which troubles strike.
     let delays = [0, 12].into_iter().take(plan.relays);
     let relays = Relays::start(delays.map(|delay| {
@@ -128,19 +128,19 @@ async fn run(field: &Arc<Field>, plan: &Plan) -> Result<Cost, String> {
     }))
     .await;
     let clock = Clock::right();
-    let program = program_in(&place)
+    let program = program_in(&test_db)
         .with("VERDICTS_MAIL__RELAYS", &relays.setting())
         .with("VERDICTS_MAIL__CONNECTIONS", &plan.connections.to_string())
         .with(
             "VERDICTS_MAIL__IN_DOUBT",
             if plan.hold { "hold" } else { "resend" },
         );
-    let result = send(field, plan, &place, &program, &relays, &clock).await;
+    let result = send(field, plan, &test_db, &program, &relays, &clock).await;
     match &result {
-        Ok(_) => field.clear(&place),
+        Ok(_) => field.clear(&test_db),
         Err(_) => say(&format!(
             "what the senders said is kept in {}",
-            place.dir.keep().display()
+            test_db.dir.keep().display()
         )),
     }
     result
@@ -149,7 +149,7 @@ async fn run(field: &Arc<Field>, plan: &Plan) -> Result<Cost, String> {
 async fn send(
     field: &Arc<Field>,
     plan: &Plan,
-    place: &Place,
+    test_db: &TestDb,
     program: &Program,
     relays: &Relays,
     clock: &Clock,
@@ -168,13 +168,13 @@ async fn send(
     };
     let wire = wire_to(field).await;
     let sending = match &wire {
-        Some(wire) => sending.with("VERDICTS_DATABASE__URL", &through(wire, field, place)),
+        Some(wire) => sending.with("VERDICTS_DATABASE__URL", &through(wire, field, test_db)),
         None => sending,
     };
     let mut senders = Senders::start(sending, plan.senders);
     let mut scene = Scene {
         field,
-        place,
+        test_db,
         sink: relays.first(),
         clock,
         wire: wire.as_ref(),
@@ -207,9 +207,9 @@ async fn wire_to(field: &Field) -> Option<Arc<Wire>> {
     Some(Arc::new(Wire::to(field.cluster.as_ref()?.port()).await))
 }
 
-fn through(wire: &Wire, field: &Field, place: &Place) -> String {
+fn through(wire: &Wire, field: &Field, test_db: &TestDb) -> String {
     let port = field.cluster.as_ref().map_or(0, Cluster::port);
-    place
+    test_db
         .database_url
         .replace(&format!(":{port}/"), &format!(":{}/", wire.port))
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestDb;
 use crate::support::catalogue;
 use crate::support::postgres;
 use crate::support::postgres::Cluster;
@@ -26,7 +26,7 @@ pub struct Field {
     pub ids: HashMap<String, String>,
     /// The digest's.
     pub digest: String,
-    template: Place,
+    template: TestDb,
     /// None: SQLite.
     pub cluster: Option<Cluster>,
     /// Last, for the cluster lies on it.
@@ -36,7 +36,7 @@ pub struct Field {
 impl Field {
     pub fn on_sqlite(readers: usize) -> Self {
         let disk = Disk::small(FILE_DISK);
-        let template = Place::sqlite();
+        let template = TestDb::sqlite();
         Self::prepare(readers, disk, None, template)
     }
 
@@ -44,7 +44,7 @@ impl Field {
     pub fn on_postgres(readers: usize) -> Option<Self> {
         let disk = Disk::small(CLUSTER_DISK);
         let cluster = postgres::another(SETTINGS, Some(disk.path()))?;
-        let template = Place {
+        let template = TestDb {
             dir: tempfile::tempdir().expect("a folder"),
             database_url: cluster.fresh_database(),
         };
@@ -53,7 +53,7 @@ impl Field {
 
     /// A digest that is frozen, of whose deliveries only the first are made: the process that published it was killed. A run begins
     /// in the middle of its ranges.
-    fn prepare(readers: usize, disk: Disk, cluster: Option<Cluster>, template: Place) -> Self {
+    fn prepare(readers: usize, disk: Disk, cluster: Option<Cluster>, template: TestDb) -> Self {
         let program =
             program_in(&template).with("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none");
         let (ids, digest) = freeze(&program, readers);
@@ -68,9 +68,9 @@ impl Field {
     }
 
     /// A copy of the database.
-    pub fn fresh(&self) -> Place {
+    pub fn fresh(&self) -> TestDb {
         match &self.cluster {
-            Some(cluster) => Place {
+            Some(cluster) => TestDb {
                 dir: tempfile::tempdir().expect("a folder"),
                 database_url: cluster.copy_of(&self.template.database_url),
             },
@@ -84,15 +84,15 @@ impl Field {
                         "{file} is copied"
                     );
                 }
-                Place { dir, database_url }
+                TestDb { dir, database_url }
             }
         }
     }
 
     /// Takes a run's database away.
-    pub fn clear(&self, place: &Place) {
+    pub fn clear(&self, test_db: &TestDb) {
         if let Some(cluster) = &self.cluster {
-            cluster.drop_database(&place.database_url);
+            cluster.drop_database(&test_db.database_url);
         }
     }
 
@@ -106,8 +106,8 @@ impl Field {
 }
 
 /// The program there, impatient.
-pub fn program_in(place: &Place) -> Program {
-    Program::in_place(place)
+pub fn program_in(test_db: &TestDb) -> Program {
+    Program::in_place(test_db)
         .with("VERDICTS_SITE__SECRET", "a secret for tests only")
         .with("VERDICTS_SITE__LISTEN", "127.0.0.1:0")
         .with("VERDICTS_SCHEDULE__PUBLISH_RANGE", "40")
@@ -124,7 +124,7 @@ pub fn program_in(place: &Place) -> Program {
 
 /// Publishes a digest for so many readers over a relay that refuses connections; the readers' ids by address, and the digest's.
 pub fn publish(program: &Program, readers: usize) -> (HashMap<String, String>, String) {
-    enlist(program, readers);
+    seed_subscribers(program, readers);
     let sent = program.run(&["digest", "send", "--json"]);
     assert_eq!(
         (
@@ -139,7 +139,7 @@ pub fn publish(program: &Program, readers: usize) -> (HashMap<String, String>, S
 
 /// Freezes a digest for so many readers, and kills the program in the middle of its ranges.
 fn freeze(program: &Program, readers: usize) -> (HashMap<String, String>, String) {
-    enlist(program, readers);
+    seed_subscribers(program, readers);
     let program = program
         .clone()
         .with("VERDICTS_SCHEDULE__PUBLISH_RANGE", "5")
@@ -160,7 +160,7 @@ fn freeze(program: &Program, readers: usize) -> (HashMap<String, String>, String
     named(&program)
 }
 
-fn enlist(program: &Program, readers: usize) {
+fn seed_subscribers(program: &Program, readers: usize) {
     program.run(&["migrate"]).good();
     program.write(
         "catalogue.toml",

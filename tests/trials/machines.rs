@@ -6,10 +6,10 @@ use crate::field::program_in;
 use crate::field::publish;
 use crate::judge::Promise;
 use crate::judge::until_final;
-use crate::support::Place;
 use crate::support::Relays;
 use crate::support::Running;
 use crate::support::Script;
+use crate::support::TestDb;
 use crate::support::postgres;
 use crate::support::say;
 use crate::support::setting;
@@ -29,12 +29,12 @@ async fn of_four_machines_one_is_killed_and_one_frozen_and_each_mail_goes_out_on
 /// Publishes on one database and sends from four processes, through the pooler at `pooler_url` if there is one; none of them
 /// can look up whether another lives.
 pub async fn share_a_send(database_url: &str, pooler_url: Option<&str>, readers: usize) {
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url: database_url.to_owned(),
     };
     let program =
-        program_in(&place).with("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none");
+        program_in(&test_db).with("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none");
     let (ids, digest) = publish(&program, readers);
     // The relay takes so long for a mail that every machine has some out at any time.
     let relays = Relays::start([Script::accept_all()
@@ -81,7 +81,8 @@ pub async fn share_a_send(database_url: &str, pooler_url: Option<&str>, readers:
         clocks,
     };
     let judged = all_final.and_then(|()| promise.judge(&program, &relays));
-    let cost = judged.unwrap_or_else(|fault| panic!("{fault}; see {}", place.dir.keep().display()));
+    let cost =
+        judged.unwrap_or_else(|fault| panic!("{fault}; see {}", test_db.dir.keep().display()));
     assert!(
         cost.doubts > 0,
         "the machines had mails out when they were struck"

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::field::publish;
 use crate::machines::share_a_send;
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestDb;
 use crate::support::postgres;
 use crate::support::postgres::Cluster;
 use crate::support::say;
@@ -37,12 +37,12 @@ async fn from_the_tables_to_the_audit_all_works_through_pgbouncer_in_transaction
         return;
     };
     let database_url = cluster.fresh_database();
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url: bouncer.url_for(&database_url),
     };
     let sink = SmtpSink::start(Script::accept_all()).await;
-    let program = Program::in_place(&place)
+    let program = Program::in_place(&test_db)
         .with("VERDICTS_DATABASE__DIRECT_URL", &database_url)
         .with("VERDICTS_SITE__SECRET", "a secret for tests only")
         .with("VERDICTS_SITE__LISTEN", "127.0.0.1:0")
@@ -83,11 +83,11 @@ fn a_pooler_that_the_settings_do_not_announce_is_refused_by_the_name_of_the_sett
         return;
     };
     let database_url = cluster.fresh_database();
-    let place = Place {
+    let test_db = TestDb {
         dir: tempfile::tempdir().expect("a folder"),
         database_url: bouncer.url_for(&database_url),
     };
-    let program = Program::in_place(&place);
+    let program = Program::in_place(&test_db);
     for command in [&["migrate"][..], &["serve"], &["digest", "list"]] {
         program.run(command).refused(&[
             "A pooler (pgbouncer) stands at database.url",

@@ -4,27 +4,27 @@
 
 #[path = "../promises/support/catalogue.rs"]
 pub mod catalogue;
-#[path = "../promises/support/place.rs"]
-pub mod place;
 #[path = "../promises/support/postgres/mod.rs"]
 pub mod postgres;
 #[path = "../promises/support/program.rs"]
 pub mod program;
 #[path = "../promises/support/smtp_sink/mod.rs"]
 pub mod smtp_sink;
+#[path = "../promises/support/test_db.rs"]
+pub mod test_db;
 #[path = "../promises/support/wire.rs"]
 pub mod wire;
 
 use std::io::Write as _;
 use std::sync::Arc;
 
-pub use place::Place;
 pub use program::Program;
 pub use program::Running;
 pub use smtp_sink::Behaviour;
 pub use smtp_sink::Script;
 pub use smtp_sink::SmtpSink;
 pub use smtp_sink::Stage;
+pub use test_db::TestDb;
 pub use wire::Wire;
 
 /// Says a line that is seen also when the test passes: `eprintln` of one that does is swallowed.

@@ -12,9 +12,9 @@ use crate::field::Field;
 use crate::plan::Trouble;
 use crate::senders::Senders;
 use crate::support::Behaviour;
-use crate::support::Place;
 use crate::support::SmtpSink;
 use crate::support::Stage;
+use crate::support::TestDb;
 use crate::support::Wire;
 use crate::support::postgres::Cluster;
 
@@ -31,7 +31,7 @@ const FAKETIME: [&str; 3] = [
 /// What a run has that troubles act on.
 pub struct Scene<'a> {
     pub field: &'a Arc<Field>,
-    pub place: &'a Place,
+    pub test_db: &'a TestDb,
     pub sink: &'a Arc<SmtpSink>,
     pub clock: &'a Clock,
     /// The senders' way to PostgreSQL.
@@ -118,7 +118,7 @@ impl Scene<'_> {
         let field = self.field.clone();
         match trouble {
             Trouble::CutDatabase => {
-                let url = self.place.database_url.clone();
+                let url = self.test_db.database_url.clone();
                 blocking(move || {
                     field
                         .cluster
@@ -140,7 +140,7 @@ impl Scene<'_> {
             }
             Trouble::LockDatabase { outage } => {
                 // Another process in all but name: a connection of its own to the file.
-                let url = self.place.database_url.clone();
+                let url = self.test_db.database_url.clone();
                 let mut other = sqlx::SqliteConnection::connect(&url)
                     .await
                     .expect("the file opens");

@@ -9,11 +9,11 @@ use super::OLD_READERS;
 use super::VOTES;
 use super::now;
 use super::one_in;
-use crate::stock::place::Place;
+use crate::stock::test_db::TestDb;
 
 /// Makes past digests of the one that was just published, `whole` of them of everybody, the others of [`OLD_READERS`]; with votes,
 /// monthly readers, and mail that came back. And takes the published one back.
-pub(super) async fn fill(place: &Place, digests: usize, whole: usize, readers: usize) {
+pub(super) async fn fill(test_db: &TestDb, digests: usize, whole: usize, readers: usize) {
     let (now, mut statements) = (now(), vec!["delete from delivery_batches".to_owned()]);
     // Those whose past is whole lie all over the list, and so do their rows; the oldest digest first, as they were sent.
     let old = format!("id % {} = 0", one_in(readers));
@@ -52,15 +52,15 @@ pub(super) async fn fill(place: &Place, digests: usize, whole: usize, readers: u
         "insert into inbound_mails (fingerprint, received_at, channel, class, subscriber_id) select 'f' || id, 0, 'imap', 'soft', id from {}",
         some(INBOUND)
     ));
-    run_all(place, &statements).await;
-    unpublish(place).await;
+    run_all(test_db, &statements).await;
+    unpublish(test_db).await;
 }
 
 /// Takes the digest that was published last back, so that it can be published again.
-pub(super) async fn unpublish(place: &Place) {
+pub(super) async fn unpublish(test_db: &TestDb) {
     const NEWEST: &str = "(select id from digests where state in ('sending', 'paused'))";
     run_all(
-        place,
+        test_db,
         &[
             format!("delete from deliveries where mailing_id in {NEWEST}"),
             format!("delete from delivery_batches where mailing_id in {NEWEST}"),
@@ -71,9 +71,9 @@ pub(super) async fn unpublish(place: &Place) {
 }
 
 /// Runs statements as quickly as the database can: what is filled in is not what is measured.
-async fn run_all(place: &Place, statements: &[String]) {
-    if place.url.starts_with("postgres") {
-        let mut connection = sqlx::PgConnection::connect(&place.url)
+async fn run_all(test_db: &TestDb, statements: &[String]) {
+    if test_db.url.starts_with("postgres") {
+        let mut connection = sqlx::PgConnection::connect(&test_db.url)
             .await
             .expect("a connection");
         for sql in ["set synchronous_commit = off"]
@@ -88,7 +88,7 @@ async fn run_all(place: &Place, statements: &[String]) {
                 .expect("done");
         }
     } else {
-        let mut connection = sqlx::SqliteConnection::connect(&place.url)
+        let mut connection = sqlx::SqliteConnection::connect(&test_db.url)
             .await
             .expect("a connection");
         for sql in [

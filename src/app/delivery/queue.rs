@@ -293,7 +293,7 @@ impl Queue {
 
     /// Takes out the waiting mails of a batch that a domain limit holds.
     pub fn remove_held_of(&mut self, batch: BatchKey, now: Instant) -> usize {
-        self.remove(|job| job.chunk == batch, false, now).len()
+        self.remove(|job| job.batch == batch, false, now).len()
     }
 
     /// Takes out all waiting mails of a mailing.

@@ -76,9 +76,7 @@ impl App {
     /// The letter that a delivery fills.
     pub(crate) async fn letter_for(&self, job: &Job) -> Result<Arc<CachedTemplate>, Failure> {
         let name = match job.kind {
-            DeliveryKind::Digest => {
-                TemplateName::Digest(job.key.mailing, job.variant, job.version)
-            }
+            DeliveryKind::Digest => TemplateName::Digest(job.key.mailing, job.variant, job.version),
             kind => TemplateName::Transactional(kind),
         };
         if let Some(ready) = self.letters.find(name) {

@@ -56,7 +56,7 @@ pub fn job_of(
     let epoch = from_millis(0);
     Job {
         key,
-        chunk,
+        batch: chunk,
         kind,
         attempts,
         queued_at: epoch,

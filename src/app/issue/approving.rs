@@ -150,7 +150,12 @@ impl App {
             return Ok(true);
         }
         let said = "Something that it shows was changed after the approval: approve it again.";
-        let note = self.note(NoteKind::ApprovalEnded, &Actor::system(), edition.revision(), said);
+        let note = self.note(
+            NoteKind::ApprovalEnded,
+            &Actor::system(),
+            edition.revision(),
+            said,
+        );
         let is_ended = self
             .storage
             .move_digest_with_note(
@@ -287,7 +292,10 @@ pub(super) fn checked_note(said: &str) -> Result<String, Failure> {
     let said = lines(said);
     let length = said.chars().count();
     if length == 0 {
-        return Err(Failure::invalid_field("said", "Say why: the note is empty."));
+        return Err(Failure::invalid_field(
+            "said",
+            "Say why: the note is empty.",
+        ));
     }
     if length > NOTE_MAX {
         return Err(Failure::invalid_field(

@@ -55,7 +55,9 @@ impl App {
         let corrections = self.storage.corrections(slot).await?;
         let status = self.status(slot).await?;
         let frozen = self.storage.frozen_content(slot).await?;
-        let (Some((content, _)), Some((mail, _))) = (frozen, self.storage.frozen_mail(slot.id()).await?) else {
+        let (Some((content, _)), Some((mail, _))) =
+            (frozen, self.storage.frozen_mail(slot.id()).await?)
+        else {
             return Err(Failure::conflict(format!(
                 "{slot} is {}: only what went out is corrected; before that it is edited.",
                 status.digest.state
@@ -65,9 +67,15 @@ impl App {
             Some(text) => checked(text)?,
             None => content.text.clone(),
         };
-        let subject = order.subject.as_deref().map(str::trim).filter(|line| !line.is_empty());
+        let subject = order
+            .subject
+            .as_deref()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
         if text == content.text && subject.is_none() && !order.with_catalogue {
-            return Err(Failure::invalid("Nothing is changed by that: say what to correct."));
+            return Err(Failure::invalid(
+                "Nothing is changed by that: say what to correct.",
+            ));
         }
         let fresh = self.fresh_comparisons(&content, order, now).await?;
         let correction = Correction {
@@ -121,7 +129,11 @@ impl App {
             said: note,
             at: now,
         };
-        if !self.storage.correct_digest(actor, &issue, &note, now).await? {
+        if !self
+            .storage
+            .correct_digest(actor, &issue, &note, now)
+            .await?
+        {
             return Err(Failure::conflict(format!(
                 "{slot} was corrected by somebody else meanwhile: look at it again."
             )));
@@ -148,7 +160,12 @@ impl App {
         }
         let mut slugs: Vec<Slug> = Vec::new();
         let mut add = |content: &DigestContent| {
-            slugs.extend(content.items.iter().map(|item| item.matchup.comparison.slug.clone()));
+            slugs.extend(
+                content
+                    .items
+                    .iter()
+                    .map(|item| item.matchup.comparison.slug.clone()),
+            );
         };
         add(content);
         for (_, content, _) in self.storage.frozen_variants(content.slot).await? {

@@ -66,7 +66,7 @@ pub struct DigestStatus {
 
 /// Result of `digest send`.
 #[derive(Debug, Clone)]
-pub enum Sent {
+pub enum SendResult {
     /// The digest, and how delivering it ended for now.
     Delivered(DigestStatus, SendEnding),
     /// Nothing was sent, for the reason in words.
@@ -338,7 +338,7 @@ impl App {
         stop: &CancellationToken,
         progress: &Arc<SendProgress>,
         mut news: impl FnMut(SendNews),
-    ) -> Result<Sent, Failure> {
+    ) -> Result<SendResult, Failure> {
         self.judge_all_refusals().await?;
         let (slot, _) = self.check_send(&order).await?;
         let preflight = order.preflight;
@@ -380,11 +380,11 @@ impl App {
             let tally = self.storage.tally(slot.id()).await?;
             news(SendNews::Begins(tally.queued + tally.sending));
             let ending = self.deliver_digest(slot, stop, progress).await?;
-            return Ok(Sent::Delivered(self.status(slot).await?, ending));
+            return Ok(SendResult::Delivered(self.status(slot).await?, ending));
         }
         let status = self.status(slot).await?;
         let words = self.why_not_sent(slot, status.digest.state, nobody);
-        Ok(Sent::Not(status, words))
+        Ok(SendResult::Not(status, words))
     }
 
     /// A digest with its deliveries; a sentence if the slot has none.

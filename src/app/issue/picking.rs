@@ -101,16 +101,25 @@ impl App {
         let person = self.storage.person(email).await?.ok_or_else(nobody)?;
         let (id, state) = (person.subscriber.id, person.subscriber.state);
         if state != SubscriberState::Active {
-            return Err(Failure::conflict(format!("They are {state}, and get no digest.")));
+            return Err(Failure::conflict(format!(
+                "They are {state}, and get no digest."
+            )));
         }
         let mut edition = self.edition(slot, now).await?;
-        if edition.digest.as_ref().is_some_and(|digest| digest.published_at.is_some()) {
+        if edition
+            .digest
+            .as_ref()
+            .is_some_and(|digest| digest.published_at.is_some())
+        {
             let variant = self.storage.variant_of(slot, id).await?;
-            let variant = variant.ok_or_else(|| Failure::conflict("They are no recipient of this digest."))?;
+            let variant = variant
+                .ok_or_else(|| Failure::conflict("They are no recipient of this digest."))?;
             let mut preview = self.preview_of(&edition, now).await?;
             if let Some(number) = variant {
                 let frozen = self.storage.frozen_variant(slot.id(), number).await?;
-                let (mail, _) = frozen.ok_or_else(|| Failure::conflict("There is nothing new in it for them: they get no mail."))?;
+                let (mail, _) = frozen.ok_or_else(|| {
+                    Failure::conflict("There is nothing new in it for them: they get no mail.")
+                })?;
                 preview.preheader = email::preheader_of(&mail.html);
                 preview.rendered = mail;
             }
@@ -118,7 +127,10 @@ impl App {
         }
         let preferences = self.storage.preferences(id).await?;
         if let Some(until) = preferences.paused_until.filter(|until| *until > now) {
-            return Err(Failure::conflict(format!("They pause until {}.", self.site.day(until))));
+            return Err(Failure::conflict(format!(
+                "They pause until {}.",
+                self.site.day(until)
+            )));
         }
         let choice = self.storage.choice_of(slot, id, now).await?;
         if !choice.is_everybodys() {
@@ -127,7 +139,9 @@ impl App {
                 .variants_for(&edition.content, subject.as_ref(), vec![choice], now)
                 .await?;
             let mail = variants.into_iter().next().and_then(|variant| variant.mail);
-            let (content, _) = mail.ok_or_else(|| Failure::conflict("There is nothing new in it for them: they get no mail."))?;
+            let (content, _) = mail.ok_or_else(|| {
+                Failure::conflict("There is nothing new in it for them: they get no mail.")
+            })?;
             edition.content = content;
         }
         self.preview_of(&edition, now).await

@@ -78,7 +78,11 @@ impl App {
     /// A sentence, when nothing is said, or too much.
     pub async fn remark(&self, reviewed: Reviewed, name: &str, said: &str) -> Result<(), Failure> {
         let said = checked_note(said)?;
-        let name: String = lines(name).replace('\n', " ").chars().take(NAME_MAX).collect();
+        let name: String = lines(name)
+            .replace('\n', " ")
+            .chars()
+            .take(NAME_MAX)
+            .collect();
         if name.is_empty() {
             return Err(Failure::invalid_field("name", "Say who you are."));
         }

@@ -43,7 +43,9 @@ impl App {
         if let Err(wait) = self.storage.take_quotas(&[quota], now).await? {
             let wait = wait.to_std().unwrap_or_default();
             return Err(Failure::too_many(
-                format!("At most {COPIES_PER_MINUTE} test copies a minute are sent: try again in a moment."),
+                format!(
+                    "At most {COPIES_PER_MINUTE} test copies a minute are sent: try again in a moment."
+                ),
                 wait,
             ));
         }
@@ -132,9 +134,7 @@ impl App {
                 format!("A test group has at most {TEST_GROUP_MAX} addresses."),
             ));
         }
-        self.storage
-            .set_test_recipients(&group, self.now())
-            .await?;
+        self.storage.set_test_recipients(&group, self.now()).await?;
         Ok(group)
     }
 }

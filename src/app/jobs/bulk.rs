@@ -52,7 +52,7 @@ pub enum Chosen {
 }
 
 /// Subscribers that a change skipped, each with the reason.
-struct Skips {
+struct BulkSkips {
     file: csv::Writer<std::fs::File>,
     reasons: BTreeMap<&'static str, u64>,
     done: u64,
@@ -73,7 +73,7 @@ impl App {
         let by = actor.clone();
         self.start_job(actor, change.kind(), input, move |app: Arc<App>, progress: Arc<JobProgress>| async move {
             let file = NamedTempFile::new().map_err(unusable)?;
-            let mut skips = Skips {
+            let mut skips = BulkSkips {
                 file: csv::Writer::from_writer(file.reopen().map_err(unusable)?),
                 reasons: BTreeMap::new(),
                 done: 0,
@@ -95,7 +95,7 @@ impl App {
         change: BulkChange,
         chosen: Chosen,
         progress: &JobProgress,
-        skips: &mut Skips,
+        skips: &mut BulkSkips,
     ) -> Result<(), Failure> {
         let filter = match chosen {
             Chosen::These(ids) => {
@@ -149,7 +149,7 @@ impl App {
         id: i64,
         email: Option<&str>,
         progress: &JobProgress,
-        skips: &mut Skips,
+        skips: &mut BulkSkips,
     ) -> Result<(), Failure> {
         if progress.is_cancelled() {
             return Err(Failure::conflict("It was cancelled."));

@@ -30,7 +30,7 @@ use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::job::JobKind;
 use crate::domain::job::JobState;
-use crate::storage::jobs::Job;
+use crate::storage::jobs::BackgroundJob;
 pub use bulk::BulkChange;
 pub use bulk::Chosen;
 pub use upload::Upload;
@@ -132,7 +132,7 @@ impl App {
     }
 
     /// The job that a name names, with how far it is just now.
-    pub async fn job_named(&self, name: &str) -> Result<Option<Job>, Failure> {
+    pub async fn job_named(&self, name: &str) -> Result<Option<BackgroundJob>, Failure> {
         let Some(id) = self.secrets.job_named(name) else {
             return Ok(None);
         };

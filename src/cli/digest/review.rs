@@ -39,7 +39,9 @@ pub(super) async fn notes(
 
 pub(super) async fn review_link(app: &App, slot: Slot, output: Output) -> Result<(), Failure> {
     let link = app.review_link(slot).await?;
-    output.print(&json!({ "slot": slot, "link": link }), || format!("{link}\n"))
+    output.print(&json!({ "slot": slot, "link": link }), || {
+        format!("{link}\n")
+    })
 }
 
 pub(super) async fn test_group(

@@ -15,7 +15,7 @@ use crate::app::Failure;
 use crate::app::delivery::SendEnding;
 use crate::app::delivery::SendProgress;
 use crate::app::issue::digests::DigestStatus;
-use crate::app::issue::digests::Sent;
+use crate::app::issue::digests::SendResult;
 use crate::app::issue::edition::LeftOut;
 use crate::app::issue::preflight::Preflight;
 use crate::app::issue::sending::SendNews;
@@ -203,11 +203,11 @@ async fn send(
         .await;
     drop(watcher);
     let (status, words, done) = match sent? {
-        Sent::Delivered(status, ending) => {
+        SendResult::Delivered(status, ending) => {
             let (words, done) = in_words(app, &status, &ending);
             (status, words, done)
         }
-        Sent::Not(status, words) => {
+        SendResult::Not(status, words) => {
             let done = matches!(
                 status.digest.state,
                 DigestState::Sent | DigestState::Skipped | DigestState::Approved

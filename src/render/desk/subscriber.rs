@@ -19,7 +19,7 @@ pub struct ConsentView {
 }
 
 /// A mail that was sent or is to be sent.
-pub struct MailView {
+pub struct SubscriberMail {
     /// Issue, or kind of mail.
     pub what: String,
     /// Address of the issue's page.
@@ -55,7 +55,7 @@ pub struct ReturnedView {
 }
 
 /// Something that happened.
-pub struct EventView {
+pub struct HistoryLine {
     /// Time.
     pub at: String,
     /// Words.
@@ -63,7 +63,7 @@ pub struct EventView {
 }
 
 /// Content of the page.
-pub struct SubscriberView {
+pub struct SubscriberDetails {
     /// Address.
     pub email: String,
     /// Name, if they gave one.
@@ -85,7 +85,7 @@ pub struct SubscriberView {
     /// Consents, newest first.
     pub consents: Vec<ConsentView>,
     /// Mails, newest first.
-    pub mails: Vec<MailView>,
+    pub mails: Vec<SubscriberMail>,
     /// Mails that are left out, in words.
     pub mails_more: Option<String>,
     /// Mails that came back, newest first.
@@ -95,19 +95,19 @@ pub struct SubscriberView {
     /// Tools that they saved.
     pub saved: Vec<String>,
     /// History, newest first.
-    pub history: Vec<EventView>,
+    pub history: Vec<HistoryLine>,
 }
 
 #[derive(Template)]
 #[template(path = "desk/subscriber.html", whitespace = "minimize")]
-struct SubscriberPage<'a> {
+struct SubscriberPageView<'a> {
     frame: DeskFrame<'a>,
-    view: SubscriberView,
+    view: SubscriberDetails,
 }
 
 /// A subscriber's page.
-pub fn subscriber(frame: DeskFrame<'_>, view: SubscriberView) -> Result<String, RenderError> {
-    Ok(SubscriberPage { frame, view }.render()?)
+pub fn subscriber(frame: DeskFrame<'_>, view: SubscriberDetails) -> Result<String, RenderError> {
+    Ok(SubscriberPageView { frame, view }.render()?)
 }
 
 /// A report as it came.

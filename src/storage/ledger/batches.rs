@@ -1,7 +1,7 @@
-//! Chunks: which stretches of the ledger have something left to do, and who has them.
+//! Batches: which stretches of the ledger have something left to do, and who has them.
 //!
 //! The ledger says what became of each delivery, and nothing in it moves until a delivery is begun. What waits stands here: a
-//! digest is one chunk when it is published, and whoever claims cuts off its front as much as they can bear. A chunk that comes
+//! digest is one batch when it is published, and whoever claims cuts off its front as much as they can bear. A batch that comes
 //! back with retries in it waits until the first of them is due. So a million deliveries wait in a few rows, and beginning and
 //! ending one touches no index. Refused: a mark on each claimed delivery, which cost as much again as beginning and ending it.
 
@@ -29,7 +29,7 @@ pub(in crate::storage) struct DeliveryBatch {
 /// `mailing_id, first_id, last_id, is_split`
 pub(in crate::storage) type BatchRow = (i64, i64, i64, i64);
 
-/// A chunk that may be claimed.
+/// A batch that may be claimed.
 #[derive(sqlx::FromRow)]
 struct FreeBatch {
     first_id: i64,
@@ -56,7 +56,7 @@ macro_rules! next_chunk {
     };
 }
 
-/// The same, of the chunks with retries that are due.
+/// The same, of the batches with retries that are due.
 macro_rules! next_retries {
     ($lock:literal) => {
         concat!(
@@ -90,7 +90,7 @@ pub struct ClaimResult {
 }
 
 impl Storage {
-    /// Gives back the chunks in `ended`, of which this sender has nothing left to do, and claims what is due, for a sender that is
+    /// Gives back the batches in `ended`, of which this sender has nothing left to do, and claims what is due, for a sender that is
     /// still entered: confirmations first, then about `room` deliveries of the digests that are being sent; with `only`, of that
     /// mailing alone. Retries that are due come before mail that was never tried; each has half of the room, and what the one
     /// does not fill, the other has. What must not go out any more becomes `skipped` here.
@@ -139,7 +139,7 @@ impl Storage {
         for wanted in [ClaimScope::Retries, ClaimScope::All] {
             let limit = match wanted {
                 ClaimScope::Retries => room.div_ceil(2),
-                // Chunks of retries come whole: however many those were, half of the room is left to the others.
+                // Batches of retries come whole: however many those were, half of the room is left to the others.
                 ClaimScope::All => room.max(jobs.len() + room / 2),
             };
             for id in &digests {
@@ -161,7 +161,7 @@ impl Storage {
         Ok(ClaimResult { jobs, may_be_more })
     }
 
-    /// Takes the next chunk of a digest that is due, cut to `room` deliveries.
+    /// Takes the next batch of a digest that is due, cut to `room` deliveries.
     async fn claim_chunk(
         &self,
         sender: i64,
@@ -227,7 +227,7 @@ impl Storage {
         Ok(Some(chunk))
     }
 
-    /// Returns what is due in a chunk that this sender has. Read outside the transaction that claimed it: nobody else begins anything in
+    /// Returns what is due in a batch that this sender has. Read outside the transaction that claimed it: nobody else begins anything in
     /// it, and whoever writes meanwhile need not wait.
     pub(in crate::storage) async fn open_chunk(
         &self,
@@ -308,7 +308,7 @@ impl From<BatchRow> for DeliveryBatch {
     }
 }
 
-/// Chunks of a digest that a claim takes.
+/// Batches of a digest that a claim takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClaimScope {
     /// Those with retries that are due.
@@ -317,7 +317,7 @@ enum ClaimScope {
     All,
 }
 
-/// The next free chunk of a digest, locked on PostgreSQL.
+/// The next free batch of a digest, locked on PostgreSQL.
 async fn next_free(
     tx: &mut Tx,
     digest: i64,
@@ -365,7 +365,7 @@ pub(in crate::storage) async fn cut_of(
         .map(|last| (last, front.counts)))
 }
 
-/// The same of a chunk in which every delivery waits: its rows are passed over, not read. Reading them for each claim cost 1 to 2 us a
+/// The same of a batch in which every delivery waits: its rows are passed over, not read. Reading them for each claim cost 1 to 2 us a
 /// mail while SQLite's one writer waited.
 async fn fresh_cut_of(
     tx: &mut Tx,
@@ -390,7 +390,7 @@ async fn fresh_cut_of(
         .filter(|(last, _)| *last < chunk.key.last))
 }
 
-/// The first deliveries of a chunk.
+/// The first deliveries of a batch.
 #[derive(sqlx::FromRow)]
 struct BatchFront {
     rows_in_it: i64,
@@ -399,7 +399,7 @@ struct BatchFront {
     counts: StateCounts,
 }
 
-/// Takes the front of a free chunk, up to the reader `last`, out of it.
+/// Takes the front of a free batch, up to the reader `last`, out of it.
 pub(in crate::storage) async fn shorten(
     tx: &mut Tx,
     key: BatchKey,
@@ -422,7 +422,7 @@ pub(in crate::storage) async fn shorten(
     Ok(())
 }
 
-/// Puts a digest with open deliveries in no chunk into the queue, as one chunk of all that it has; `false`: nothing is open. Nothing
+/// Puts a digest with open deliveries in no batch into the queue, as one batch of all that it has; `false`: nothing is open. Nothing
 /// makes such a one: a guard, so that a fault here would cost time and no mail.
 pub(in crate::storage) async fn queue_again(
     tx: &mut Tx,

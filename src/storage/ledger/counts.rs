@@ -1,6 +1,6 @@
 //! Counts of a digest's deliveries by state, kept instead of counted.
 //!
-//! A chunk that comes to its end adds its counts to its digest's, a free one carries its own, and only the rows of chunks that
+//! A batch that comes to its end adds its counts to its digest's, a free one carries its own, and only the rows of batches that
 //! senders hold are counted: a few thousand for each sender, however large the digest. Refused: a counter that each commit
 //! raises, for all senders would wait for one row. `digest audit` holds the sums against the rows.
 
@@ -149,13 +149,13 @@ impl Storage {
     }
 }
 
-/// Returns how a digest's deliveries stand: what is kept, and then the rows of each chunk that a sender holds. Each delivery is counted once,
+/// Returns how a digest's deliveries stand: what is kept, and then the rows of each batch that a sender holds. Each delivery is counted once,
 /// some a moment later than others.
 pub(in crate::storage) async fn counts_of(
     conn: &mut impl Queryable,
     mailing: i64,
 ) -> Result<StateCounts, StorageError> {
-    // Both in one statement: a chunk is either free or held.
+    // Both in one statement: a batch is either free or held.
     let parts: Vec<BatchCountsRow> = all!(
         conn,
         "select cast(0 as bigint) as first_id, cast(-1 as bigint) as last_id, cast(coalesce(sum(queued), 0) as bigint) as queued,
@@ -214,7 +214,7 @@ pub(in crate::storage) async fn count_range(
     Ok(one!(conn, sql, mailing, first, last)?)
 }
 
-/// Adds what stood in a chunk that came to its end. Not of transactional mails, which have no row.
+/// Adds what stood in a batch that came to its end. Not of transactional mails, which have no row.
 pub(in crate::storage) async fn keep(
     tx: &mut Tx,
     mailing: i64,
@@ -233,7 +233,7 @@ pub(in crate::storage) async fn keep(
     Ok(())
 }
 
-/// Writes how the deliveries of a chunk stand.
+/// Writes how the deliveries of a batch stand.
 pub(in crate::storage) async fn note_chunk(
     tx: &mut Tx,
     key: BatchKey,
@@ -253,7 +253,7 @@ pub(in crate::storage) async fn note_chunk(
     Ok(())
 }
 
-/// Counts a digest anew from its rows: all of them into one chunk, from `first` to `last`.
+/// Counts a digest anew from its rows: all of them into one batch, from `first` to `last`.
 pub(in crate::storage) async fn recount(
     tx: &mut Tx,
     mailing: i64,

@@ -1,4 +1,4 @@
-//! Chunks that come back: what is left in them waits for its time, and what a cancelled digest had queued ends.
+//! Batches that come back: what is left in them waits for its time, and what a cancelled digest had queued ends.
 
 use crate::domain::Timestamp;
 use crate::domain::delivery::BatchKey;
@@ -18,13 +18,13 @@ use crate::storage::ledger::counts::keep;
 use crate::storage::ledger::counts::note_chunk;
 use crate::storage::ledger::counts::note_skips;
 
-/// A chunk with retries waits until a quarter of them is due, but no longer than this, in milliseconds: each look reads all of it.
+/// A batch with retries waits until a quarter of them is due, but no longer than this, in milliseconds: each look reads all of it.
 const LONGEST_GATHERING: i64 = 2_000;
-/// Wait for what other senders have under way in a chunk, in milliseconds.
+/// Wait for what other senders have under way in a batch, in milliseconds.
 const PATIENCE: i64 = 1_000;
 
-/// Gives back a chunk that `sender` has: for later if something in it waits, for good if not. One in which a mail of that sender is
-/// still out stays its own: `false`. The caller holds the lock of the sender's row (PostgreSQL), or two who give the same chunk back would
+/// Gives back a batch that `sender` has: for later if something in it waits, for good if not. One in which a mail of that sender is
+/// still out stays its own: `false`. The caller holds the lock of the sender's row (PostgreSQL), or two who give the same batch back would
 /// both count it.
 pub(in crate::storage) async fn release(
     tx: &mut Tx,
@@ -76,7 +76,7 @@ pub(in crate::storage) async fn release(
     Ok(true)
 }
 
-/// Counts what is in a chunk that `sender` has. Usually all of it is sent: then two numbers tell, and its rows are read no further.
+/// Counts what is in a batch that `sender` has. Usually all of it is sent: then two numbers tell, and its rows are read no further.
 async fn left_in(
     tx: &mut Tx,
     sender: i64,
@@ -145,7 +145,7 @@ async fn end_cancelled(
     Ok(())
 }
 
-/// The first free chunk of a digest. On PostgreSQL one that another process is just ending is passed over.
+/// The first free batch of a digest. On PostgreSQL one that another process is just ending is passed over.
 macro_rules! first_free {
     ($lock:literal) => {
         concat!(
@@ -211,7 +211,7 @@ impl Storage {
     }
 }
 
-/// Deliveries of a chunk.
+/// Deliveries of a batch.
 #[derive(Default, sqlx::FromRow)]
 struct Left {
     /// In the hands of whoever gives it back.
@@ -227,7 +227,7 @@ struct Left {
 }
 
 impl Left {
-    /// Returns when the chunk is to be looked at again, if ever.
+    /// Returns when the batch is to be looked at again, if ever.
     fn due(&self, now: Timestamp) -> Option<i64> {
         let others = (self.counts.sending > 0).then_some(now.timestamp_millis() + PATIENCE);
         [self.fresh, self.retry_at()]

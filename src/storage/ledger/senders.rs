@@ -63,7 +63,7 @@ impl Storage {
         Ok(all!(reader, "select id, process from senders order by id")?)
     }
 
-    /// Takes a sender out and gives back the chunks that it has. One that still has a message out stays entered: it expires, and the
+    /// Takes a sender out and gives back the batches that it has. One that still has a message out stays entered: it expires, and the
     /// message is found to be in doubt. One that was given up for dead has nothing left to give back.
     pub async fn leave_sender(&self, id: i64, now: Timestamp) -> Result<(), StorageError> {
         if let Pools::Postgres { kept, .. } = &self.pools {
@@ -78,7 +78,7 @@ impl Storage {
         };
         let entered: Option<(i64,)> = optional!(tx, sql, id)?;
         if entered.is_none() {
-            // It was given up for dead, and whoever did that has its chunks.
+            // It was given up for dead, and whoever did that has its batches.
             return Ok(());
         }
         if crate::storage::ledger::returned_batches::release_all(&mut tx, id, now).await? {

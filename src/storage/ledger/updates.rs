@@ -85,7 +85,7 @@ impl DeliveryUpdate {
 impl Storage {
     /// One group commit for all connections: writes the results in `done`, and marks as `sending` those of `next` that may
     /// still go out (nobody else's, the digest not paused, the subscriber not gone). Answers, for each of `next`, whether it may;
-    /// one that may not is left as it was, and whoever claims its chunk next finds out why. `None`: this sender was given up for
+    /// one that may not is left as it was, and whoever claims its batch next finds out why. `None`: this sender was given up for
     /// dead; others have its work, and nothing was written.
     ///
     /// The same step with the same `now` may be repeated when it is not known whether it was committed.

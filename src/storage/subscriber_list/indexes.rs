@@ -37,7 +37,7 @@ pub(in crate::storage) async fn make_on_sqlite(tx: &mut Tx) -> Result<(), Storag
 
 /// SQL of what the indexes hold.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dialect {
+pub(super) struct IndexDialect {
     /// The address, in byte order.
     pub address: &'static str,
     /// The name without case, in byte order.
@@ -46,7 +46,7 @@ pub(super) struct Dialect {
     pub domain: &'static str,
 }
 
-impl Dialect {
+impl IndexDialect {
     pub(super) fn of(is_postgres: bool) -> Self {
         match is_postgres {
             true => Self {

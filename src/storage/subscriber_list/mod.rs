@@ -20,7 +20,7 @@ use crate::domain::subscriber::Subscriber;
 use crate::domain::subscriber::timezone;
 use crate::domain::subscriber_filter::IssueResult;
 use crate::domain::subscriber_filter::SubscriberFilter;
-use indexes::Dialect;
+use indexes::IndexDialect;
 pub(super) use indexes::POSTGRES as POSTGRES_INDEXES;
 pub(super) use indexes::make_on_sqlite;
 use order::Order;
@@ -118,7 +118,7 @@ pub struct Counted {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct ListRow {
     id: i64,
     email: String,
     name: Option<String>,
@@ -146,7 +146,7 @@ impl Storage {
         look_max: usize,
     ) -> Result<Walk, StorageError> {
         let mut reader = self.read().await?;
-        let dialect = Dialect::of(reader.is_postgres());
+        let dialect = IndexDialect::of(reader.is_postgres());
         let orders = Order::of(&query.filter);
         let mut walk = Walk::default();
         let first = after.as_ref().map_or(0, |at| at.order as usize);
@@ -203,7 +203,7 @@ impl Storage {
         look_max: usize,
     ) -> Result<Counted, StorageError> {
         let mut reader = self.read().await?;
-        let dialect = Dialect::of(reader.is_postgres());
+        let dialect = IndexDialect::of(reader.is_postgres());
         let (mut count, mut looked) = (0, 0);
         for order in &Order::of(&query.filter) {
             let mut at = Position::start();
@@ -254,7 +254,7 @@ impl Storage {
         is_second: bool,
     ) -> Result<Option<Position>, StorageError> {
         let mut reader = self.read().await?;
-        let dialect = Dialect::of(reader.is_postgres());
+        let dialect = IndexDialect::of(reader.is_postgres());
         let orders = Order::of(&query.filter);
         let number = usize::from(is_second);
         let Some(order) = orders.get(number) else {
@@ -308,7 +308,7 @@ async fn slice_end(
     reader: &mut ReadConnection,
     query: &ListQuery,
     order: &Order,
-    dialect: Dialect,
+    dialect: IndexDialect,
     after: &Position,
     count: usize,
 ) -> Result<Option<Position>, StorageError> {
@@ -320,10 +320,10 @@ async fn rows(
     reader: &mut ReadConnection,
     query: &ListQuery,
     order: &Order,
-    dialect: Dialect,
+    dialect: IndexDialect,
     range: (&Position, &Position),
     count: usize,
-) -> Result<Vec<Row>, StorageError> {
+) -> Result<Vec<ListRow>, StorageError> {
     let mut sql = ComposedQuery::default();
     sql.push(COLUMNS);
     sql.push(order.key(dialect));
@@ -336,7 +336,7 @@ async fn rows(
     sql.all(reader).await
 }
 
-impl Row {
+impl ListRow {
     fn position(&self, order: usize) -> Position {
         Position {
             id: self.id,

@@ -2,7 +2,7 @@
 
 use super::ListQuery;
 use super::Position;
-use super::indexes::Dialect;
+use super::indexes::IndexDialect;
 use super::statement::ComposedQuery;
 use super::statement::Value;
 use crate::domain::subscriber_filter::IssueResult;
@@ -86,7 +86,7 @@ impl Order {
         &self,
         sql: &mut ComposedQuery,
         query: &ListQuery,
-        dialect: Dialect,
+        dialect: IndexDialect,
         (after, until): (&Position, &Position),
     ) {
         let Some((table, column, condition, value)) = self.by_id(query) else {
@@ -110,7 +110,7 @@ impl Order {
     pub(super) fn slice_end(
         &self,
         query: &ListQuery,
-        dialect: Dialect,
+        dialect: IndexDialect,
         after: &Position,
         count: usize,
     ) -> ComposedQuery {
@@ -142,7 +142,7 @@ impl Order {
     }
 
     /// The text that rows stand by.
-    pub(super) fn key(&self, dialect: Dialect) -> &'static str {
+    pub(super) fn key(&self, dialect: IndexDialect) -> &'static str {
         match self {
             Self::Address(_) => "s.email_key",
             Self::Name(..) => dialect.name,
@@ -150,7 +150,7 @@ impl Order {
         }
     }
 
-    pub(super) fn by(&self, dialect: Dialect) -> String {
+    pub(super) fn by(&self, dialect: IndexDialect) -> String {
         match self {
             Self::Joined => "s.created_at desc, s.id desc".into(),
             Self::Domain(_) => "s.created_at desc, s.id desc".into(),
@@ -196,7 +196,7 @@ impl Order {
         &self,
         sql: &mut ComposedQuery,
         query: &ListQuery,
-        dialect: Dialect,
+        dialect: IndexDialect,
         (after, until): (&Position, &Position),
     ) {
         let mut add = |words: &[&str], values: Vec<Value>| {

@@ -13,7 +13,7 @@ use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use super::jobs;
@@ -217,13 +217,13 @@ pub(super) async fn ask(State(web): State<Web>, Me(who): Me, RawQuery(query): Ra
     Ok(Html(question(&web, &who, change, &meant, None).await?))
 }
 
-type Sent = HashMap<String, String>;
+type BulkForm = HashMap<String, String>;
 
 async fn start(
     web: &Web,
     who: &SignedIn,
     change: &str,
-    fields: &Sent,
+    fields: &BulkForm,
 ) -> Result<Response, Problem> {
     let texts = fields
         .iter()
@@ -282,8 +282,8 @@ async fn start(
 pub(super) async fn change(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(change): Segment,
-    FormFields(fields): FormFields<Sent>,
+    PathSegment(change): PathSegment,
+    FormFields(fields): FormFields<BulkForm>,
 ) -> Result<Response, Problem> {
     start(&web, &who, &change, &fields).await
 }
@@ -291,7 +291,7 @@ pub(super) async fn change(
 pub(super) async fn erase(
     State(web): State<Web>,
     Me(who): Me,
-    FormFields(fields): FormFields<Sent>,
+    FormFields(fields): FormFields<BulkForm>,
 ) -> Result<Response, Problem> {
     start(&web, &who, "erase", &fields).await
 }
@@ -299,7 +299,7 @@ pub(super) async fn erase(
 pub(super) async fn export(
     State(web): State<Web>,
     Me(who): Me,
-    FormFields(fields): FormFields<Sent>,
+    FormFields(fields): FormFields<BulkForm>,
 ) -> Result<Response, Problem> {
     start(&web, &who, "export", &fields).await
 }
@@ -308,7 +308,7 @@ pub(super) async fn export(
 pub(super) async fn segments(
     State(web): State<Web>,
     Me(who): Me,
-    FormFields(fields): FormFields<Sent>,
+    FormFields(fields): FormFields<BulkForm>,
 ) -> Result<Response, Problem> {
     let actor = web.app.actor_of(&who);
     if let Some(slug) = fields.get("remove") {

@@ -10,7 +10,7 @@ use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use super::week::DIGESTS;
@@ -45,7 +45,7 @@ pub(super) struct CorrectForm {
 pub(super) async fn show(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
     let Some((content, _)) = web.app.storage.frozen_content(slot).await? else {
@@ -78,13 +78,16 @@ async fn page(
     };
     let (sentence, button) = match remaining {
         0 => (
-            "Its page gets a dated note with what was wrong. Mails that are out stay as they are.".to_owned(),
+            "Its page gets a dated note with what was wrong. Mails that are out stay as they are."
+                .to_owned(),
             "Correct the page".to_owned(),
         ),
         some => {
             let some = desk::grouped(some);
             (
-                format!("Its page gets a dated note with what was wrong. {some} readers have not got the mail yet, and get the corrected one."),
+                format!(
+                    "Its page gets a dated note with what was wrong. {some} readers have not got the mail yet, and get the corrected one."
+                ),
                 format!("Correct it for {some} readers"),
             )
         }
@@ -144,7 +147,7 @@ fn changes(form: &CorrectForm) -> TextChanges {
 pub(super) async fn correct(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<CorrectForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;

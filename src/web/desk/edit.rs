@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::super::Web;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use super::week::DIGESTS;
@@ -36,7 +36,7 @@ pub(super) struct EditForm {
 pub(super) async fn edit(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(asked): FormFields<EditForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;

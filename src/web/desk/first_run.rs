@@ -10,7 +10,7 @@ use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::RequestOrigin;
 use super::answers;
 use crate::app::users::links::FirstOwner;
@@ -46,7 +46,7 @@ fn over() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "This link does not work", sentence)
 }
 
-pub(super) async fn look(State(web): State<Web>, Segment(token): Segment) -> Page {
+pub(super) async fn look(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
     if !web.app.is_setup_link(&token).await? {
         return Err(over());
     }
@@ -55,7 +55,7 @@ pub(super) async fn look(State(web): State<Web>, Segment(token): Segment) -> Pag
 
 pub(super) async fn set_up(
     State(web): State<Web>,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
     caller: RequestOrigin,
     FormFields(asked): FormFields<Owner>,
 ) -> Result<Response, Problem> {
@@ -125,14 +125,17 @@ fn setup_page(
     )?)
 }
 
-pub(super) async fn look_at_password(State(web): State<Web>, Segment(token): Segment) -> Page {
+pub(super) async fn look_at_password(
+    State(web): State<Web>,
+    PathSegment(token): PathSegment,
+) -> Page {
     let user = web.app.user_of_link(&token).await?.ok_or_else(over)?;
     Ok(Html(password_page(&web, &token, &user, None)?))
 }
 
 pub(super) async fn set_password(
     State(web): State<Web>,
-    Segment(token): Segment,
+    PathSegment(token): PathSegment,
     caller: RequestOrigin,
     FormFields(asked): FormFields<ChosenPassword>,
 ) -> Result<Response, Problem> {

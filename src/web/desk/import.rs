@@ -17,7 +17,7 @@ use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use super::jobs;
@@ -192,7 +192,7 @@ async fn columns_page(
 pub(super) async fn look_at_columns(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(key): Segment,
+    PathSegment(key): PathSegment,
     RawQuery(query): RawQuery,
 ) -> Page {
     let pairs: Vec<(String, String)> =
@@ -208,7 +208,7 @@ pub(super) async fn look_at_columns(
 pub(super) async fn start(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(key): Segment,
+    PathSegment(key): PathSegment,
     FormFields(fields): FormFields<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let upload = known(&web, &key)?;

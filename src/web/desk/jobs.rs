@@ -13,7 +13,7 @@ use futures_util::stream;
 use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use super::subscribers;
@@ -21,7 +21,7 @@ use crate::app::Failure;
 use crate::domain::job::JobState;
 use crate::render::desk;
 use crate::render::desk::JobView;
-use crate::storage::jobs::Job;
+use crate::storage::jobs::BackgroundJob;
 
 pub(super) const JOBS: &str = "/desk/jobs";
 
@@ -35,7 +35,7 @@ pub(super) fn to_job(web: &Web, id: i64) -> Response {
     Redirect::to(&format!("{JOBS}/{}", web.app.job_name(id))).into_response()
 }
 
-async fn known(web: &Web, name: &str) -> Result<Job, Problem> {
+async fn known(web: &Web, name: &str) -> Result<BackgroundJob, Problem> {
     let job = web.app.job_named(name).await?;
     job.ok_or_else(Problem::not_found)
 }
@@ -49,7 +49,7 @@ fn mood(state: JobState) -> &'static str {
     }
 }
 
-fn view(web: &Web, job: &Job) -> JobView {
+fn view(web: &Web, job: &BackgroundJob) -> JobView {
     let name = web.app.job_name(job.id);
     let file = web.app.job_file_until(job.id);
     let count = |key: &str| job.result.get(key).and_then(serde_json::Value::as_u64);
@@ -98,7 +98,7 @@ fn view(web: &Web, job: &Job) -> JobView {
     }
 }
 
-fn problem(job: &Job) -> Option<String> {
+fn problem(job: &BackgroundJob) -> Option<String> {
     let error = job.result.get("error").and_then(serde_json::Value::as_str);
     match job.state {
         JobState::Failed if error.is_some() => error.map(str::to_owned),
@@ -121,7 +121,7 @@ pub(super) async fn list(State(web): State<Web>, Me(who): Me) -> Page {
 pub(super) async fn show(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
 ) -> Result<Response, Problem> {
     let job = known(&web, &name).await?;
     let frame = answers::frame(&web, &who, "A job", subscribers::HERE);
@@ -137,7 +137,7 @@ pub(super) async fn show(
 pub(super) async fn cancel(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
 ) -> Result<Response, Problem> {
     let job = known(&web, &name).await?;
     let said = match web.app.cancel_job(job.id).await? {
@@ -149,7 +149,7 @@ pub(super) async fn cancel(
 
 pub(super) async fn file(
     State(web): State<Web>,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
 ) -> Result<Response, Problem> {
     let job = known(&web, &name).await?;
     let Some(download) = web.app.job_file(job.id)? else {

@@ -10,8 +10,8 @@ use crate::app::users::Authors;
 use crate::domain::digest::DigestState;
 use crate::domain::digest_note::DigestNote;
 use crate::domain::slot::Slot;
-use crate::domain::user::Area;
 use crate::domain::user::AccessLevel;
+use crate::domain::user::Area;
 use crate::domain::user::User;
 use crate::render::desk::ActionView;
 use crate::render::desk::NoteView;
@@ -20,12 +20,24 @@ use crate::render::desk::RelayView;
 use crate::render::desk::WeekView;
 
 /// Adds notes and the forms that prepare it, which ask the database for more.
-pub async fn add_notes(web: &Web, user: &User, week: &Week, view: &mut WeekView) -> Result<(), Problem> {
+pub async fn add_notes(
+    web: &Web,
+    user: &User,
+    week: &Week,
+    view: &mut WeekView,
+) -> Result<(), Problem> {
     if !week.notes.is_empty() {
         let authors = web.app.authors().await?;
-        view.notes = week.notes.iter().map(|note| note_view(web, note, &authors)).collect();
+        view.notes = week
+            .notes
+            .iter()
+            .map(|note| note_view(web, note, &authors))
+            .collect();
     }
-    if week.status.is_none() || !week.edition.is_open() || !user.role.may(Area::Draft, AccessLevel::Write) {
+    if week.status.is_none()
+        || !week.edition.is_open()
+        || !user.role.may(Area::Draft, AccessLevel::Write)
+    {
         return Ok(());
     }
     let may_send = user.role.may(Area::Send, AccessLevel::Write);
@@ -38,7 +50,10 @@ pub async fn add_notes(web: &Web, user: &User, week: &Week, view: &mut WeekView)
     let local = at.with_timezone(&web.app.site.timezone);
     view.prepare = Some(PrepareView {
         me: user.email.as_str().to_owned(),
-        group: group.iter().map(|email| email.as_str().to_owned()).collect(),
+        group: group
+            .iter()
+            .map(|email| email.as_str().to_owned())
+            .collect(),
         may_send,
         at: local.format("%Y-%m-%dT%H:%M").to_string(),
         zone: web.app.settings.site.timezone.clone(),
@@ -48,7 +63,10 @@ pub async fn add_notes(web: &Web, user: &User, week: &Week, view: &mut WeekView)
 
 fn note_view(web: &Web, note: &DigestNote, authors: &Authors) -> NoteView {
     NoteView {
-        who: note.name.clone().unwrap_or_else(|| authors.name(&note.author).to_owned()),
+        who: note
+            .name
+            .clone()
+            .unwrap_or_else(|| authors.name(&note.author).to_owned()),
         what: note.kind.words(),
         revision: note.revision,
         when: answers::format_time(web, note.at),
@@ -76,8 +94,15 @@ pub fn relays(web: &Web, state: Option<DigestState>) -> Vec<RelayView> {
             RelayState::Paused => "is paused by its breaker",
             RelayState::Probing => "is tried again with one mail",
         };
-        let reason = relay.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        format!("{doing}{reason}; {} of {} connections have a mail out", relay.sending, relay.connected)
+        let reason = relay
+            .reason
+            .as_ref()
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
+        format!(
+            "{doing}{reason}; {} of {} connections have a mail out",
+            relay.sending, relay.connected
+        )
     };
     snapshot
         .relays

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::super::Web;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use super::week::DIGESTS;
@@ -24,8 +24,8 @@ use crate::app::issue::drafting::Changes;
 use crate::app::issue::reviewing::REVIEW_LINK;
 use crate::domain::address::EmailAddress;
 use crate::domain::slot::Slot;
-use crate::domain::user::Area;
 use crate::domain::user::AccessLevel;
+use crate::domain::user::Area;
 use crate::render::desk;
 use crate::render::desk::Autocomplete;
 use crate::render::desk::FormField;
@@ -75,7 +75,7 @@ fn page_of(slot: Slot) -> String {
 pub(super) async fn test(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<TestForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
@@ -112,7 +112,9 @@ pub(super) async fn test(
     }
     if taken > 0 {
         let copies = if taken == 1 { "copy" } else { "copies" };
-        said = format!("{taken} test {copies} sent. {said}").trim_end().to_owned();
+        said = format!("{taken} test {copies} sent. {said}")
+            .trim_end()
+            .to_owned();
     }
     answers::done(&web, &who, &said, &page_of(slot)).await
 }
@@ -128,7 +130,7 @@ fn unsent(failure: Failure) -> Result<String, Problem> {
 pub(super) async fn save_group(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<GroupForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
@@ -143,7 +145,7 @@ pub(super) async fn save_group(
 pub(super) async fn review_link(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
     let url = match web.app.review_link(slot).await {
@@ -162,7 +164,7 @@ pub(super) async fn review_link(
 pub(super) async fn note(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<NoteForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
@@ -180,7 +182,7 @@ pub(super) async fn note(
 pub(super) async fn send_back(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<NoteForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
@@ -199,7 +201,7 @@ pub(super) async fn send_back(
 pub(super) async fn set_time(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<TimeForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
@@ -230,7 +232,7 @@ pub(super) async fn set_time(
 pub(super) async fn look_at_skip(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
     let readers = desk::grouped(web.app.readers_lately().await);
@@ -262,7 +264,7 @@ pub(super) async fn look_at_skip(
 pub(super) async fn skip(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<NoteForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
@@ -280,7 +282,7 @@ pub(super) async fn skip(
 /// The mail as one reader gets it, for the frame of the preview. Their address comes in the body, so that it is in no log and no history.
 pub(super) async fn as_reader(
     State(web): State<Web>,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<ReaderForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;

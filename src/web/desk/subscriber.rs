@@ -12,7 +12,7 @@ use axum::response::Response;
 use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use super::subscriber_view;
@@ -65,7 +65,11 @@ impl FromRequestParts<Web> for Named {
     }
 }
 
-pub(super) async fn show(State(web): State<Web>, Me(who): Me, Segment(name): Segment) -> Page {
+pub(super) async fn show(
+    State(web): State<Web>,
+    Me(who): Me,
+    PathSegment(name): PathSegment,
+) -> Page {
     let known = known(&web, &name).await?;
     let view = subscriber_view::view(&web, &who.user, &known.name, &known.record);
     let frame = answers::frame(&web, &who, "A subscriber", HERE);
@@ -97,7 +101,7 @@ pub(super) async fn report(
 pub(super) async fn download(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
 ) -> Result<Response, Problem> {
     let known = known(&web, &name).await?;
     let actor = web.app.actor_of(&who);

@@ -11,7 +11,7 @@ use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use super::subscriber::Known;
@@ -182,7 +182,7 @@ pub(super) async fn look_at_change(
 pub(super) async fn look_at_erasure(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
 ) -> Page {
     let known = known(&web, &name).await?;
     Ok(Html(question(&web, &who, &known, Change::Erase, "", None)?))
@@ -191,7 +191,7 @@ pub(super) async fn look_at_erasure(
 pub(super) async fn look_at_lifting(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
 ) -> Page {
     let known = known(&web, &name).await?;
     Ok(Html(question(&web, &who, &known, Change::Lift, "", None)?))
@@ -294,7 +294,7 @@ async fn apply(
 pub(super) async fn erase(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
 ) -> Result<Response, Problem> {
     let known = known(&web, &name).await?;
     let email = EmailAddress::parse(known.email()).map_err(|_| Problem::not_found())?;
@@ -308,7 +308,7 @@ pub(super) async fn erase(
 pub(super) async fn lift(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
     FormFields(asked): FormFields<Asked>,
 ) -> Result<Response, Problem> {
     let known = known(&web, &name).await?;

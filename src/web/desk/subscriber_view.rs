@@ -15,10 +15,10 @@ use crate::domain::user::Area;
 use crate::domain::user::User;
 use crate::render::desk::ActionView;
 use crate::render::desk::ConsentView;
-use crate::render::desk::EventView;
-use crate::render::desk::MailView;
+use crate::render::desk::HistoryLine;
 use crate::render::desk::ReturnedView;
-use crate::render::desk::SubscriberView;
+use crate::render::desk::SubscriberDetails;
+use crate::render::desk::SubscriberMail;
 use crate::render::desk::grouped;
 use crate::storage::personal_data::CameBack;
 use crate::storage::personal_data::SentMail;
@@ -27,14 +27,14 @@ use crate::storage::personal_data::SentMail;
 const MAILS: usize = 60;
 
 /// The page of a subscriber for that user.
-pub fn view(web: &Web, user: &User, name: &str, record: &SubscriberRecord) -> SubscriberView {
+pub fn view(web: &Web, user: &User, name: &str, record: &SubscriberRecord) -> SubscriberDetails {
     let (person, data) = (&record.person, &record.data);
     let subscriber = &person.subscriber;
     let state = subscriber.state;
     let base = format!("{HERE}/{name}");
     let mails = data.mails.iter().rev();
     let left = data.mails.len().saturating_sub(MAILS);
-    SubscriberView {
+    SubscriberDetails {
         email: subscriber.email.clone(),
         name: subscriber.name.clone(),
         state: state.as_str(),
@@ -87,7 +87,7 @@ pub fn view(web: &Web, user: &User, name: &str, record: &SubscriberRecord) -> Su
             .history
             .iter()
             .rev()
-            .map(|entry| EventView {
+            .map(|entry| HistoryLine {
                 at: answers::format_time(web, entry.at),
                 what: match entry.slot {
                     Some(slot) => format!("{} (issue {slot})", entry.event),
@@ -269,7 +269,7 @@ fn facts(web: &Web, record: &SubscriberRecord) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn mail(web: &Web, sent: &SentMail) -> MailView {
+fn mail(web: &Web, sent: &SentMail) -> SubscriberMail {
     let state: Option<DeliveryState> = sent.state.parse().ok();
     let skipped: Option<SkipReason> = sent
         .skip_reason
@@ -279,7 +279,7 @@ fn mail(web: &Web, sent: &SentMail) -> MailView {
         Some(reason) => reason.describe().to_owned(),
         None => sent.reply.clone().unwrap_or_default(),
     };
-    MailView {
+    SubscriberMail {
         what: match sent.slot {
             Some(slot) => slot.to_string(),
             None => sent.kind.replace('_', " "),

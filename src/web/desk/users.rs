@@ -13,7 +13,7 @@ use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use crate::app::users::accounts::AccountChange;
@@ -122,7 +122,7 @@ async fn named(web: &Web, name: &str) -> Result<User, Problem> {
 pub(super) async fn set_role(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(name): Segment,
+    PathSegment(name): PathSegment,
     FormFields(asked): FormFields<NewRole>,
 ) -> Result<Response, Problem> {
     let user = named(&web, &name).await?;

@@ -4,9 +4,9 @@ use axum::extract::FromRequestParts;
 use axum::extract::Path;
 use axum::extract::RawQuery;
 use axum::extract::State;
-use axum::http::request::Parts;
 use axum::http::HeaderName;
 use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -15,7 +15,7 @@ use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::super::pages::EMPTY;
 use super::access::Me;
 use super::answers;
@@ -29,14 +29,14 @@ use crate::app::issue::preflight::Preflight;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::digest::DigestState;
 use crate::domain::slot::Slot;
-use crate::domain::user::Area;
 use crate::domain::user::AccessLevel;
+use crate::domain::user::Area;
 use crate::render::desk;
-use crate::render::page as site_pages;
 use crate::render::desk::DigestRowView;
 use crate::render::desk::GateForm;
 use crate::render::desk::PreviewView;
 use crate::render::desk::Show;
+use crate::render::page as site_pages;
 
 /// Digests on a page of the list.
 const LISTED: usize = 20;
@@ -49,7 +49,11 @@ pub(super) async fn home(State(web): State<Web>, Me(who): Me) -> Page {
     page(&web, &who, slot, "/desk").await
 }
 
-pub(super) async fn show(State(web): State<Web>, Me(who): Me, Segment(slot): Segment) -> Page {
+pub(super) async fn show(
+    State(web): State<Web>,
+    Me(who): Me,
+    PathSegment(slot): PathSegment,
+) -> Page {
     let slot = known(&web, &slot).await?;
     page(&web, &who, slot, place_of(&web, slot)).await
 }
@@ -161,7 +165,7 @@ pub(super) fn refusal(failure: Failure) -> Result<String, Problem> {
 pub(super) async fn preview(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
@@ -235,14 +239,14 @@ const ARCHIVE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'sel
 /// The digest's page as it will stand in the archive, for a frame of the preview.
 pub(super) async fn archive_page(
     State(web): State<Web>,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
     let edition = web.app.edition(slot, web.app.now()).await?;
-    let at = edition
-        .digest
-        .as_ref()
-        .map_or_else(|| web.app.now(), |digest| digest.published_at.unwrap_or(digest.send_at));
+    let at = edition.digest.as_ref().map_or_else(
+        || web.app.now(),
+        |digest| digest.published_at.unwrap_or(digest.send_at),
+    );
     let neighbours = web.app.storage.neighbours(slot).await?;
     let page = site_pages::digest(&web.app.site, &edition.content, at, neighbours, &EMPTY)?;
     let page = page.replacen("<head>", "<head><base target=\"_blank\">", 1);
@@ -257,7 +261,7 @@ pub(super) async fn archive_page(
 pub(super) async fn progress(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
 ) -> Page {
     let slot = known(&web, &slot).await?;
     let week = web.app.look_at_week(slot).await?;

@@ -221,8 +221,15 @@ fn headline(web: &Web, week: &Week) -> String {
 
 /// The reason for which somebody skipped the week, as a sentence.
 fn skipped_by_hand(week: &Week) -> Option<String> {
-    let note = week.notes.iter().find(|note| note.kind == NoteKind::Skipped)?;
-    let end = if note.said.ends_with(['.', '!', '?']) { "" } else { "." };
+    let note = week
+        .notes
+        .iter()
+        .find(|note| note.kind == NoteKind::Skipped)?;
+    let end = if note.said.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
     Some(format!("{}{end}", note.said))
 }
 

@@ -13,7 +13,7 @@ use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
 use super::super::choices::FormFields;
-use super::super::guard::Segment;
+use super::super::guard::PathSegment;
 use super::super::mailbox::MAIL_POLICY;
 use super::access::Me;
 use super::answers;
@@ -87,7 +87,7 @@ struct Sheet {
 pub(super) async fn show(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
     let edition = web.app.edition(slot, web.app.now()).await?;
@@ -272,7 +272,7 @@ pub(super) fn checks(slot: Slot, findings: &[CheckResult]) -> Vec<CheckView> {
 pub(super) async fn save(
     State(web): State<Web>,
     Me(who): Me,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<Form>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
@@ -357,7 +357,7 @@ async fn conflict_view(web: &Web, conflict: &Conflict) -> Result<ConflictView, P
 /// The mail with what is written and not saved, for the frame beside the form.
 pub(super) async fn preview(
     State(web): State<Web>,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<Form>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
@@ -368,7 +368,7 @@ pub(super) async fn preview(
 /// The line of an inbox and the findings with what is written and not saved.
 pub(super) async fn line(
     State(web): State<Web>,
-    Segment(slot): Segment,
+    PathSegment(slot): PathSegment,
     FormFields(form): FormFields<Form>,
 ) -> Page {
     let slot = known(&web, &slot).await?;

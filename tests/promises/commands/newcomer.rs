@@ -4,15 +4,15 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::plain;
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestDb;
 use crate::support::catalogue::small;
-use crate::support::house::START;
 use crate::support::program::Running;
+use crate::support::test_app::START;
 
 /// `serve` as a newcomer starts it: in an empty folder, on the default database; only the port is a free one.
 struct Newcomer {
-    _place: Place,
+    _place: TestDb,
     program: Program,
     url: String,
     running: Running,
@@ -20,7 +20,7 @@ struct Newcomer {
 
 impl Newcomer {
     async fn start() -> Self {
-        let (place, program) = plain();
+        let (test_db, program) = plain();
         let address = std::net::TcpListener::bind("127.0.0.1:0")
             .expect("a port")
             .local_addr()
@@ -32,7 +32,7 @@ impl Newcomer {
             .with("VERDICTS_SITE__BASE_URL", &url);
         let running = program.start("serve", &["serve"]);
         let mut newcomer = Self {
-            _place: place,
+            _place: test_db,
             program,
             url,
             running,

@@ -5,8 +5,8 @@ use std::path::Path;
 use proptest::prelude::*;
 use verdicts::mail::inbound::read;
 
-use crate::support::Place;
 use crate::support::Program;
+use crate::support::TestDb;
 
 /// A row of `tests/inbound/expected.tsv`: address, meaning, reason, status.
 type Row = [String; 4];
@@ -79,8 +79,8 @@ fn the_ends_of_lines_change_nothing() {
 
 #[test]
 fn the_command_prints_a_line_for_each_recipient() {
-    let place = Place::sqlite();
-    let program = Program::set_up(&place);
+    let test_db = TestDb::sqlite();
+    let program = Program::set_up(&test_db);
     let corpus = corpus();
     let here = std::env::current_dir().expect("a folder");
     let files: Vec<String> = corpus

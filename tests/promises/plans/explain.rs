@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
 use sqlx::Row as _;
 
-use crate::support::Place;
+use crate::support::TestDb;
 
 /// Tables that stay small, each with the reason. Any other grows.
 const SMALL: [(&str, &str); 29] = [
@@ -17,7 +17,10 @@ const SMALL: [(&str, &str); 29] = [
     ("picks", "some a week"),
     ("digest_revisions", "fifty a digest, read by digest"),
     ("test_recipients", "ten addresses"),
-    ("digest_versions", "one for each correction and choice, read by digest"),
+    (
+        "digest_versions",
+        "one for each correction and choice, read by digest",
+    ),
     ("digest_variants", "one for each choice, read by digest"),
     (
         "digest_send_stats",
@@ -68,9 +71,9 @@ pub enum Planner {
 }
 
 impl Planner {
-    pub async fn open(place: &Place) -> Self {
-        if place.is_postgres() {
-            let mut connection = sqlx::PgConnection::connect(&place.database_url)
+    pub async fn open(test_db: &TestDb) -> Self {
+        if test_db.is_postgres() {
+            let mut connection = sqlx::PgConnection::connect(&test_db.database_url)
                 .await
                 .expect("a connection");
             sqlx::raw_sql("set plan_cache_mode = force_generic_plan")
@@ -80,7 +83,7 @@ impl Planner {
             Self::Postgres(connection)
         } else {
             Self::Sqlite(
-                sqlx::SqliteConnection::connect(&place.database_url)
+                sqlx::SqliteConnection::connect(&test_db.database_url)
                     .await
                     .expect("a connection"),
             )

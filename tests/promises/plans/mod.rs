@@ -19,12 +19,12 @@ use verdicts::domain::subscriber_filter::IssueResult;
 use verdicts::domain::subscriber_filter::SubscriberFilter;
 
 use crate::codes;
-use crate::support::House;
-use crate::support::Place;
 use crate::support::Script;
 use crate::support::SmtpSink;
-use crate::support::behind_its_back;
+use crate::support::TestApp;
+use crate::support::TestDb;
 use crate::support::on_both;
+use crate::support::run_raw_sql;
 use explain::Planner;
 
 /// Statements that read all of something that grows, each with the reason.
@@ -77,7 +77,7 @@ const READ_ALL: [(&str, &str); 14] = [
     ),
     (
         "select count(case when finished_at is null",
-        "what is open in no chunk: a guard that nothing reaches",
+        "what is open in no batch: a guard that nothing reaches",
     ),
 ];
 
@@ -161,27 +161,27 @@ impl Visit for Statement {
 }
 
 /// A digest, an import and a page: whatever is put together at run time.
-async fn scenario(house: &House) {
+async fn scenario(test_app: &TestApp) {
     let only_sql =
         tracing_subscriber::filter::filter_fn(|metadata| metadata.target() == "sqlx::query");
     // The second of the two tests finds it set.
     let _ = tracing::subscriber::set_global_default(
         tracing_subscriber::registry().with(Catch.with_filter(only_sql)),
     );
-    house.stock_small().await;
-    house.enlist("r", 8).await;
+    test_app.stock_small().await;
+    test_app.seed_subscribers("r", 8).await;
     // An import asks for former addresses once anybody has one.
     let moved = "insert into former_addresses (email_key, subscriber_id, left_at) select 'before@example.org', min(id), 0 from subscribers";
-    behind_its_back(&house.place, moved).await;
-    house.enlist("s", 2).await;
-    house.send_digest().await;
-    house.page("/").await;
-    list_subscribers(house).await;
+    run_raw_sql(&test_app.test_db, moved).await;
+    test_app.seed_subscribers("s", 2).await;
+    test_app.send_digest().await;
+    test_app.page("/").await;
+    list_subscribers(test_app).await;
 }
 
 /// The list of subscribers by each condition alone, and by each together with one that no index serves.
-async fn list_subscribers(house: &House) {
-    let slot = house.slot().to_string();
+async fn list_subscribers(test_app: &TestApp) {
+    let slot = test_app.slot().to_string();
     let conditions = [
         ("search", "ada@"),
         ("search", "@example.org"),
@@ -212,7 +212,7 @@ async fn list_subscribers(house: &House) {
             let mut after = None;
             // The second page begins behind the first.
             for _ in 0..2 {
-                let page = house
+                let page = test_app
                     .app
                     .subscriber_page(&filter, after.as_deref(), 1)
                     .await;
@@ -221,13 +221,18 @@ async fn list_subscribers(house: &House) {
                     break;
                 }
             }
-            house.app.count_page(&filter).await.expect("counted");
-            let query = house.app.list_query(&filter);
-            let walk = house.app.next_subscribers(&query, None, 3);
+            test_app.app.count_page(&filter).await.expect("counted");
+            let query = test_app.app.list_query(&filter);
+            let walk = test_app.app.next_subscribers(&query, None, 3);
             let last = walk.await.expect("subscribers").rows.last().cloned();
             if let Some(last) = last {
                 let ids = [last.listed.subscriber.id];
-                house.app.storage.last_digests(&ids).await.expect("digests");
+                test_app
+                    .app
+                    .storage
+                    .last_digests(&ids)
+                    .await
+                    .expect("digests");
             }
         }
     }
@@ -316,7 +321,7 @@ async fn look(planner: &mut Planner, statements: &[(String, String)], when: &str
 }
 
 /// The statements of the database of `place`: those that are written down, and those that were put together.
-fn statements(place: &Place) -> Vec<(String, String)> {
+fn statements(test_db: &TestDb) -> Vec<(String, String)> {
     let caught = CAUGHT
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -330,7 +335,7 @@ fn statements(place: &Place) -> Vec<(String, String)> {
     let numbered = |sql: &str| !sql.contains('?');
     let composed = caught
         .into_iter()
-        .filter(|sql| numbered(sql) || !place.is_postgres())
+        .filter(|sql| numbered(sql) || !test_db.is_postgres())
         .map(|sql| ("composed".to_owned(), sql));
     let is_planned = |sql: &str| {
         ["select", "insert", "update", "delete", "with"]
@@ -367,7 +372,7 @@ fn statements(place: &Place) -> Vec<(String, String)> {
         .into_iter()
         .chain(composed)
         .filter(|(_, sql)| {
-            let is_other = match place.is_postgres() {
+            let is_other = match test_db.is_postgres() {
                 // The address in byte order is plain text on SQLite.
                 true => is_for_sqlite(sql),
                 false => is_for_postgres(sql),
@@ -378,16 +383,16 @@ fn statements(place: &Place) -> Vec<(String, String)> {
 }
 
 on_both! {
-    async fn no_statement_scans_what_grows(place) {
+    async fn no_statement_scans_what_grows(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let house = House::open_to(place, &sink).await;
-        scenario(&house).await;
-        assert_eq!(codes::unknown(&house.place).await.0, [""; 0], "all that the program writes is read back");
-        let statements = statements(&house.place);
+        let test_app = TestApp::open_to(test_db, &sink).await;
+        scenario(&test_app).await;
+        assert_eq!(codes::unknown(&test_app.test_db).await.0, [""; 0], "all that the program writes is read back");
+        let statements = statements(&test_app.test_db);
         assert!(statements.len() > 150, "{} statements", statements.len());
         let mut found = Vec::new();
-        let mut planner = Planner::open(&house.place).await;
-        if house.place.is_postgres() {
+        let mut planner = Planner::open(&test_app.test_db).await;
+        if test_app.test_db.is_postgres() {
             planner.run(FILL).await;
             // What an index can serve at all, by the tables' pages alone; and what it serves by their statistics.
             planner.run("set enable_seqscan = off").await;
@@ -395,11 +400,11 @@ on_both! {
             planner.run("analyze; set enable_seqscan = on").await;
         } else {
             planner.run("delete from sqlite_stat1").await;
-            planner = Planner::open(&house.place).await;
+            planner = Planner::open(&test_app.test_db).await;
             found.extend(look(&mut planner, &statements, "without statistics").await);
             planner.run(FILL).await;
             planner.run("analyze").await;
-            planner = Planner::open(&house.place).await;
+            planner = Planner::open(&test_app.test_db).await;
         }
         found.extend(look(&mut planner, &statements, "with statistics").await);
         assert!(found.is_empty(), "{} plans grow:\n{}", found.len(), found.join("\n"));
@@ -412,7 +417,7 @@ fn each_statement_is_written_down_or_caught_on_its_way() {
     let unknown: Vec<&String> = source
         .composed
         .iter()
-        .filter(|place| !COMPOSED_AT.iter().any(|known| place.starts_with(known)))
+        .filter(|test_db| !COMPOSED_AT.iter().any(|known| test_db.starts_with(known)))
         .collect();
     assert!(
         unknown.is_empty(),
@@ -422,12 +427,12 @@ fn each_statement_is_written_down_or_caught_on_its_way() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scan_would_be_seen() {
-    for place in [Some(Place::sqlite()), Place::postgres()]
+    for test_db in [Some(TestDb::sqlite()), TestDb::postgres()]
         .into_iter()
         .flatten()
     {
-        let house = House::open(place).await;
-        let mut planner = Planner::open(&house.place).await;
+        let test_app = TestApp::open(test_db).await;
+        let mut planner = Planner::open(&test_app.test_db).await;
         for sql in [
             "select kind from deliveries where subscriber_id = $1",
             "select count(*) from deliveries where mailing_id = $1",

@@ -13,7 +13,7 @@ use crate::inbound::header;
 use crate::inbound::report;
 use crate::inbound::return_path;
 use crate::journey::link;
-use crate::support::House;
+use crate::support::TestApp;
 
 /// The week's digest, as release 0.1.0 numbered it.
 const DIGEST: i64 = 202_648;
@@ -88,10 +88,10 @@ pub(super) struct Forger {
 }
 
 impl Forger {
-    pub(super) async fn new(house: &House) -> Self {
-        let mails = house.mails_to(READER);
+    pub(super) async fn new(test_app: &TestApp) -> Self {
+        let mails = test_app.mails_to(READER);
         let digest = mails.last().expect("a digest");
-        let listed = house
+        let listed = test_app
             .app
             .storage
             .subscribers_after(0, 1_000)
@@ -103,7 +103,7 @@ impl Forger {
             .expect("a reader");
         Self {
             subscriber: own.subscriber.id,
-            return_path: return_path(house, READER),
+            return_path: return_path(test_app, READER),
             message_id: header(digest, "Message-ID")
                 .trim_matches(['<', '>'])
                 .to_owned(),

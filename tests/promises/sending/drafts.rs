@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use mail_parser::MessageParser;
 use verdicts::app::delivery::SendEnding;
-use verdicts::app::issue::digests::Sent;
+use verdicts::app::issue::digests::SendResult;
 use verdicts::app::issue::preflight::Preflight;
 use verdicts::config::Approval;
 use verdicts::domain::actor::Actor;
@@ -15,10 +15,10 @@ use super::ready;
 use super::refused;
 use super::start;
 use super::tick_at;
-use crate::support::House;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::TestApp;
 use crate::support::catalogue::comparison;
 use crate::support::on_both;
 use crate::support::this_week;
@@ -73,30 +73,30 @@ fn links_of(mail: &[u8]) -> Vec<String> {
 }
 
 on_both! {
-    async fn where_approval_is_required_only_what_was_approved_is_sent(place) {
+    async fn where_approval_is_required_only_what_was_approved_is_sent(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let house = House::open_with(place, |settings| {
+        let test_app = TestApp::open_with(test_db, |settings| {
             settings.mail.transport = sink.url().into();
             settings.schedule.approval = Approval::Required;
         })
         .await;
-        house.stock_small().await;
-        house.enlist("reader", 2).await;
-        let words = refused(&house, order(None, false)).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 2).await;
+        let words = refused(&test_app, order(None, false)).await;
         assert!(words.contains("not approved") && words.contains("digest draft") && words.contains("digest approve 2026-W48"), "{words}");
-        assert!(house.app.storage.digests().await.expect("digests").is_empty(), "and nothing was made");
-        tick_at(&house, "2026-11-24T08:00:00Z").await;
-        let words = refused(&house, order(None, false)).await;
+        assert!(test_app.app.storage.digests().await.expect("digests").is_empty(), "and nothing was made");
+        tick_at(&test_app, "2026-11-24T08:00:00Z").await;
+        let words = refused(&test_app, order(None, false)).await;
         assert!(words.contains("not approved") && !words.contains("digest draft"), "{words}");
-        assert_eq!(house.app.status(house.slot()).await.expect("a digest").digest.state, DigestState::Draft);
-        house.app.approve_digest(&Actor::cli(), house.slot()).await.expect("approved");
-        assert!(matches!(house.send_digest().await, Sent::Delivered(_, SendEnding::Final)));
+        assert_eq!(test_app.app.status(test_app.slot()).await.expect("a digest").digest.state, DigestState::Draft);
+        test_app.app.approve_digest(&Actor::cli(), test_app.slot()).await.expect("approved");
+        assert!(matches!(test_app.send_digest().await, SendResult::Delivered(_, SendEnding::Final)));
         assert_eq!(sink.mails(), 2);
     }
 
-    async fn pick_show_preview_and_the_mail_have_the_drafts_comparisons(place) {
+    async fn pick_show_preview_and_the_mail_have_the_drafts_comparisons(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = ready(&place, &sink);
+        let program = ready(&test_db, &sink);
         program.run(&["digest", "draft"]).good();
         // Hotter than all in the draft, and too late for it.
         program.write("one.toml", comparison("later", "Data", now() - TimeDelta::minutes(1)));
@@ -115,15 +115,15 @@ on_both! {
         assert_eq!((links_of(mail), MessageParser::default().parse(mail).expect("a mail").subject()), (picked, Some(subject.as_str())));
     }
 
-    async fn what_was_postponed_or_withdrawn_after_the_draft_never_goes_out_and_is_named(place) {
+    async fn what_was_postponed_or_withdrawn_after_the_draft_never_goes_out_and_is_named(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = ready(&place, &sink);
+        let program = ready(&test_db, &sink);
         program.run(&["digest", "draft"]).good();
         let postponed = comparison("t0", "Design", now() + TimeDelta::days(20));
         program.write("postponed.toml", &postponed[postponed.find("[[comparisons]]").expect("one")..]);
         program.run(&["catalog", "import", "postponed.toml"]).good();
-        crate::support::behind_its_back(&place, "delete from comparisons where slug = 't1-l-vs-t1-r'").await;
-        crate::support::behind_its_back(&place, "delete from reviews where tool in ('t2-l', 't2-r')").await;
+        crate::support::run_raw_sql(&test_db, "delete from comparisons where slug = 't1-l-vs-t1-r'").await;
+        crate::support::run_raw_sql(&test_db, "delete from reviews where tool in ('t2-l', 't2-r')").await;
         let slot = this_week();
         let [picked, shown, previewed] = as_shown(&program, &slot);
         assert_eq!((picked.len(), &picked, &picked), (2, &shown, &previewed));
@@ -136,69 +136,69 @@ on_both! {
         assert_eq!(links_of(&sink.received()[0].data), picked);
     }
 
-    async fn a_scheduled_digest_leaves_out_what_has_no_page_and_every_link_in_it_opens(place) {
+    async fn a_scheduled_digest_leaves_out_what_has_no_page_and_every_link_in_it_opens(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let house = House::open_to(place, &sink).await;
-        house.stock_small().await;
-        house.enlist("reader", 1).await;
-        tick_at(&house, "2026-11-24T08:00:00Z").await;
+        let test_app = TestApp::open_to(test_db, &sink).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 1).await;
+        tick_at(&test_app, "2026-11-24T08:00:00Z").await;
         let postponed = comparison("t0", "Design", start() + TimeDelta::days(2));
-        house.stock(&postponed[postponed.find("[[comparisons]]").expect("one")..]).await;
-        tick_at(&house, "2026-11-24T09:00:00Z").await;
-        house.deliver_while("the digest", async || sink.mails() == 1).await;
+        test_app.seed_catalogue(&postponed[postponed.find("[[comparisons]]").expect("one")..]).await;
+        tick_at(&test_app, "2026-11-24T09:00:00Z").await;
+        test_app.deliver_while("the digest", async || sink.mails() == 1).await;
         let links = links_of(&sink.received()[0].data);
         assert_eq!(links.len(), 4);
         for slug in links {
-            house.page(&format!("/comparisons/{slug}")).await;
+            test_app.page(&format!("/comparisons/{slug}")).await;
         }
     }
 
-    async fn a_paused_digest_with_a_dead_link_is_not_resumed(place) {
-        let house = House::open(place).await;
-        house.stock_small().await;
-        house.enlist("reader", 2).await;
+    async fn a_paused_digest_with_a_dead_link_is_not_resumed(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 2).await;
         for moment in ["2026-11-24T08:00:00Z", "2026-11-24T09:00:00Z"] {
-            tick_at(&house, moment).await;
+            tick_at(&test_app, moment).await;
         }
-        house.app.pause_digest(&Actor::cli(), house.slot()).await.expect("paused");
-        crate::support::behind_its_back(&house.place, "delete from comparisons where slug = 't1-l-vs-t1-r'").await;
-        let failure = house.app.resume_digest(&Actor::cli(), house.slot(), Preflight::Heeded).await.expect_err("refused").to_string();
+        test_app.app.pause_digest(&Actor::cli(), test_app.slot()).await.expect("paused");
+        crate::support::run_raw_sql(&test_app.test_db, "delete from comparisons where slug = 't1-l-vs-t1-r'").await;
+        let failure = test_app.app.resume_digest(&Actor::cli(), test_app.slot(), Preflight::Heeded).await.expect_err("refused").to_string();
         assert!(failure.contains("t1-l-vs-t1-r: it was taken out of the catalogue") && failure.contains("--force"), "{failure}");
-        house.app.resume_digest(&Actor::cli(), house.slot(), Preflight::Forced).await.expect("resumed");
+        test_app.app.resume_digest(&Actor::cli(), test_app.slot(), Preflight::Forced).await.expect("resumed");
     }
 
-    async fn a_preview_of_a_week_without_a_digest_is_refused(place) {
+    async fn a_preview_of_a_week_without_a_digest_is_refused(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = ready(&place, &sink);
+        let program = ready(&test_db, &sink);
         program.run(&["digest", "preview", "--id", "2026-W30", "--out", "out"]).refused(&["There is no digest 2026-W30", "digest list"]);
         assert!(!program.dir.join("out").exists());
     }
 
-    async fn a_pair_that_no_reviewer_judged_is_not_mailed_alone_or_with_others(place) {
-        let house = House::open(place).await;
-        house.enlist("reader", 1).await;
+    async fn a_pair_that_no_reviewer_judged_is_not_mailed_alone_or_with_others(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        test_app.seed_subscribers("reader", 1).await;
         let unjudged: String = comparison("bare", "Data", start() - TimeDelta::hours(1))
             .split("[[")
             .filter(|part| !part.starts_with("tools.reviews"))
             .map(|part| if part.is_empty() { String::new() } else { format!("[[{part}") })
             .collect();
-        house.stock(&unjudged).await;
-        assert!(house.app.picks_at(house.app.now()).await.expect("picks").is_empty());
-        house.stock(&comparison("judged", "Data", start() - TimeDelta::hours(2))).await;
-        let picks = house.app.picks_at(house.app.now()).await.expect("picks");
+        test_app.seed_catalogue(&unjudged).await;
+        assert!(test_app.app.picks_at(test_app.app.now()).await.expect("picks").is_empty());
+        test_app.seed_catalogue(&comparison("judged", "Data", start() - TimeDelta::hours(2))).await;
+        let picks = test_app.app.picks_at(test_app.app.now()).await.expect("picks");
         assert_eq!(picks.iter().map(|pick| pick.comparison.as_str()).collect::<Vec<_>>(), ["judged-l-vs-judged-r"]);
     }
 
-    async fn a_draft_by_hand_is_changed_and_goes_out_as_changed(place) {
+    async fn a_draft_by_hand_is_changed_and_goes_out_as_changed(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = ready(&place, &sink);
+        let program = ready(&test_db, &sink);
         program.write("more.toml", comparison("extra", "Data", now() - TimeDelta::days(40)));
         program.run(&["catalog", "import", "more.toml"]).good();
         program.run(&["digest", "edit", "--subject", "x"]).refused(&["There is no digest", "digest draft"]);
         program.run(&["digest", "draft"]).good();
         program.run(&["digest", "draft"]).refused(&["has a digest already"]);
         let slot = this_week();
-        let before = place.dump().await;
+        let before = test_db.dump().await;
         for (arguments, words) in [
             (&["--leave-out", "nowhere"][..], &["nowhere is not in"][..]),
             (&["--add", "nowhere"], &["cannot be added", "taken out of the catalogue"]),
@@ -215,7 +215,7 @@ on_both! {
         ] {
             program.run(&[&["digest", "edit", &slot], arguments].concat()).refused(words);
         }
-        assert_eq!(place.dump().await, before, "a refused change changes nothing");
+        assert_eq!(test_db.dump().await, before, "a refused change changes nothing");
         program
             .run(&[
                 "digest", "edit", "--leave-out", "t0-l-vs-t0-r,t3-l-vs-t3-r", "--add", "extra-l-vs-extra-r", "--order", "extra-l-vs-extra-r",
@@ -235,9 +235,9 @@ on_both! {
         program.run(&["digest", "edit", "--subject", "too late"]).refused(&["is sent", "only a draft or an approved"]);
     }
 
-    async fn a_change_after_the_approval_must_be_approved_again_where_it_is_required(place) {
+    async fn a_change_after_the_approval_must_be_approved_again_where_it_is_required(test_db) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let program = ready(&place, &sink).with("VERDICTS_SCHEDULE__APPROVAL", "required");
+        let program = ready(&test_db, &sink).with("VERDICTS_SCHEDULE__APPROVAL", "required");
         let slot = this_week();
         program.run(&["digest", "draft"]).good();
         program.run(&["digest", "approve", &slot]).good();

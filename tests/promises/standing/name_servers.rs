@@ -6,12 +6,12 @@ use std::time::Instant;
 use super::DOMAIN;
 use super::Sender;
 use super::doctor_says;
-use crate::support::Place;
+use crate::support::TestDb;
 use crate::support::dns::NameServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_order_of_txt_records_decides_nothing() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let with_exchange = || {
         sender
             .dns
@@ -37,7 +37,7 @@ async fn the_order_of_txt_records_decides_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_name_servers_are_asked_in_their_order_and_a_fault_is_heard_from_both() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let other = NameServer::start().await;
     other
         .text(DOMAIN, "v=spf1 -all")
@@ -92,7 +92,7 @@ async fn two_name_servers_are_asked_in_their_order_and_a_fault_is_heard_from_bot
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_a_fault_that_a_second_look_takes_back() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     sender.dns.forgetful(&sender.record.0, 1);
     sender.doctor_says(
         "dkim",
@@ -115,7 +115,7 @@ async fn nothing_is_a_fault_that_a_second_look_takes_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dns_that_is_slow_makes_no_fault() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let ten: String = (0..10).map(|n| format!("include:i{n}.{DOMAIN} ")).collect();
     for n in 0..10 {
         sender.dns.text(&format!("i{n}.{DOMAIN}"), "v=spf1 ?all");
@@ -137,12 +137,12 @@ async fn dns_that_is_slow_makes_no_fault() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dns_that_is_not_there_or_cut_off_is_a_warning_and_quick() {
-    let place = Place::sqlite();
+    let test_db = TestDb::sqlite();
     let silent = tokio::net::UdpSocket::bind("127.0.0.1:0")
         .await
         .expect("a port");
     let silent = silent.local_addr().expect("an address").to_string();
-    let sender = Sender::ready(place)
+    let sender = Sender::ready(test_db)
         .await
         .with("VERDICTS_MAIL__RESOLVER", &silent);
     let began = Instant::now();
@@ -160,7 +160,7 @@ async fn dns_that_is_not_there_or_cut_off_is_a_warning_and_quick() {
         "{warned}"
     );
 
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     sender
         .dns
         .forget("example")

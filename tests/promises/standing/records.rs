@@ -4,12 +4,12 @@ use super::DOMAIN;
 use super::Sender;
 use super::doctor_says;
 use super::finding;
-use crate::support::Place;
+use crate::support::TestDb;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn doctor_says_of_each_record_what_is_wrong_and_how_to_mend_it() {
-    let place = Place::sqlite();
-    let sender = Sender::ready(place).await;
+    let test_db = TestDb::sqlite();
+    let sender = Sender::ready(test_db).await;
     let key = sender.record.clone();
     let with_exchange = || {
         sender
@@ -107,7 +107,7 @@ async fn doctor_says_of_each_record_what_is_wrong_and_how_to_mend_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spf_that_receivers_give_up_on_is_no_good_record_wherever_the_flaw_stands() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let dns = &sender.dns;
     let with_exchange = || dns.forget(DOMAIN).exchange(DOMAIN, "mx.verdicts.example");
     dns.text("slip.verdicts.example", "v=spf1 ip4:192.0.2.1/33 -all")
@@ -181,7 +181,7 @@ async fn spf_that_receivers_give_up_on_is_no_good_record_wherever_the_flaw_stand
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spf_is_judged_with_the_relays_own_addresses_and_a_strangers_trouble_is_advice() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let with_exchange = || {
         sender
             .dns
@@ -260,7 +260,7 @@ async fn spf_is_judged_with_the_relays_own_addresses_and_a_strangers_trouble_is_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_whose_selector_has_an_underscore_is_looked_at() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let made = sender
         .program
         .run(&[
@@ -288,7 +288,7 @@ async fn a_key_whose_selector_has_an_underscore_is_looked_at() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dmarc_record_by_either_rule_counts_and_the_words_say_which() {
-    let sender = Sender::ready(Place::sqlite())
+    let sender = Sender::ready(TestDb::sqlite())
         .await
         .with("VERDICTS_MAIL__FROM", "news@a.b.verdicts.example");
     sender.dns.forget("_dmarc.verdicts.example").text(
@@ -322,7 +322,7 @@ async fn a_dmarc_record_by_either_rule_counts_and_the_words_say_which() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dmarc_is_read_as_receivers_read_it_and_names_have_no_case() {
-    let sender = Sender::ready(Place::sqlite()).await;
+    let sender = Sender::ready(TestDb::sqlite()).await;
     let dmarc = format!("_dmarc.{DOMAIN}");
     for (record, level, word) in [
         ("v=DMARC1; p=Reject", "good", "asks for reject"),
@@ -346,8 +346,8 @@ async fn dmarc_is_read_as_receivers_read_it_and_names_have_no_case() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn alignment_is_judged_strictly_and_relaxed() {
-    let place = Place::sqlite();
-    let sender = Sender::ready(place)
+    let test_db = TestDb::sqlite();
+    let sender = Sender::ready(test_db)
         .await
         .with("VERDICTS_MAIL__FROM", "news@weekly.verdicts.example");
     let relaxed = finding(&sender.program, "dmarc");

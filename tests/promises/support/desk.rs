@@ -8,29 +8,29 @@ use reqwest::StatusCode;
 use verdicts::domain::actor::Actor;
 use verdicts::domain::user::Role;
 
-use super::House;
+use super::TestApp;
 
 pub const PASSWORD: &str = "violet tram eats ledger";
 
 /// A browser with its cookie.
 pub struct Browser<'a> {
-    pub house: &'a House,
+    pub test_app: &'a TestApp,
     cookie: Mutex<Option<(String, String)>>,
 }
 
 impl<'a> Browser<'a> {
-    pub fn at(house: &'a House) -> Self {
+    pub fn at(test_app: &'a TestApp) -> Self {
         Self {
-            house,
+            test_app,
             cookie: Mutex::new(None),
         }
     }
 
     /// A browser where a new user of that role is signed in; it takes `desk.second_factor = "off"`.
-    pub async fn of(house: &'a House, role: Role) -> Self {
+    pub async fn of(test_app: &'a TestApp, role: Role) -> Self {
         let email = format!("{role}@desk.example");
-        add(house, &email, role).await;
-        let browser = Self::at(house);
+        add(test_app, &email, role).await;
+        let browser = Self::at(test_app);
         let answer = browser.sign_in(&email, PASSWORD).await;
         assert_eq!(goal(&answer), "/desk", "{email}");
         browser
@@ -56,11 +56,11 @@ impl<'a> Browser<'a> {
         referer: &str,
     ) -> Response {
         let is_post = method == Method::POST;
-        let mut request = self.house.request(method, path);
+        let mut request = self.test_app.request(method, path);
         if is_post {
             request = request
-                .header("origin", &self.house.url)
-                .header("referer", format!("{}{referer}", self.house.url))
+                .header("origin", &self.test_app.url)
+                .header("referer", format!("{}{referer}", self.test_app.url))
                 .form(fields);
         }
         let cookie = self.cookie.lock().expect("no panic").clone();
@@ -112,9 +112,9 @@ impl<'a> Browser<'a> {
 }
 
 /// Adds a user with [`PASSWORD`].
-pub async fn add(house: &House, email: &str, role: Role) {
+pub async fn add(test_app: &TestApp, email: &str, role: Role) {
     let email = email.parse_address();
-    house
+    test_app
         .app
         .add_user(&Actor::cli(), &email, None, role, Some(PASSWORD))
         .await
@@ -130,8 +130,8 @@ pub fn goal(answer: &Response) -> String {
         .to_owned()
 }
 
-/// The code of an authenticator app for a key as the page shows it, by the house's clock.
-pub fn code(house: &House, key: &str) -> String {
+/// The code of an authenticator app for a key as the page shows it, by the service's clock.
+pub fn code(test_app: &TestApp, key: &str) -> String {
     let key: String = key.chars().filter(|c| !c.is_whitespace()).collect();
     let bytes = data_encoding::BASE32_NOPAD
         .decode(key.as_bytes())
@@ -142,7 +142,7 @@ pub fn code(house: &House, key: &str) -> String {
         ))
         .build()
         .expect("a key");
-    totp.generate(house.app.now().timestamp() as u64)
+    totp.generate(test_app.app.now().timestamp() as u64)
         .to_string()
 }
 

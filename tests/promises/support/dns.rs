@@ -59,8 +59,8 @@ impl NameServer {
     }
 
     /// The same at a place of one's choice; `None` where that is not to be had.
-    pub async fn start_at(place: &str) -> Option<Self> {
-        let socket = UdpSocket::bind(place).await.ok()?;
+    pub async fn start_at(test_db: &str) -> Option<Self> {
+        let socket = UdpSocket::bind(test_db).await.ok()?;
         let address = socket.local_addr().expect("an address");
         let silent = TcpListener::bind(address).await.ok();
         let zone = Zone::default();

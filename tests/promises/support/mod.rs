@@ -1,6 +1,6 @@
-//! The house as a test enters it: by the real door, with the far end faked.
+//! The service as a test enters it: by the real door, with the far end faked.
 //!
-//! A test is written once and runs on both databases (`on_both!`); `House` is the service in this process with a clock that
+//! A test is written once and runs on both databases (`on_both!`); `TestApp` is the service in this process with a clock that
 //! can be moved, `Program` the compiled program as its user starts it, `SmtpSink` the relay at the far end.
 
 #![allow(dead_code, reason = "each test uses its part")]
@@ -8,60 +8,60 @@
 pub mod catalogue;
 pub mod desk;
 pub mod dns;
-pub mod house;
-pub mod place;
 pub mod postgres;
 pub mod program;
 pub mod rude_relay;
 pub mod smtp_sink;
+pub mod test_app;
+pub mod test_db;
 pub mod wire;
 
 use verdicts::domain::slot::Slot;
 use verdicts::domain::zone::Zone;
 
-pub use house::House;
-pub use place::Place;
 pub use program::Program;
 pub use smtp_sink::Behaviour;
 pub use smtp_sink::Received;
 pub use smtp_sink::Script;
 pub use smtp_sink::SmtpSink;
+pub use test_app::TestApp;
+pub use test_db::TestDb;
 pub use wire::Wire;
 
 /// Runs a test on both databases: `on_both! { async fn name(place) { ... } }`.
 macro_rules! on_both {
-    ($(async fn $name:ident($place:ident) $body:block)+) => {
+    ($(async fn $name:ident($test_db:ident) $body:block)+) => {
         $(mod $name {
             #[allow(unused_imports)]
             use super::*;
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
-                promise($crate::support::Place::sqlite()).await;
+                promise($crate::support::TestDb::sqlite()).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
-                if let Some(place) = $crate::support::Place::postgres() {
-                    promise(place).await;
+                if let Some(test_db) = $crate::support::TestDb::postgres() {
+                    promise(test_db).await;
                 }
             }
 
-            async fn promise($place: $crate::support::Place) $body
+            async fn promise($test_db: $crate::support::TestDb) $body
         })+
     };
 }
 pub(crate) use on_both;
 
 /// Does something to the database behind the program's back.
-pub async fn behind_its_back(place: &Place, sql: &'static str) {
-    if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url)
+pub async fn run_raw_sql(test_db: &TestDb, sql: &'static str) {
+    if test_db.is_postgres() {
+        let pool = sqlx::PgPool::connect(&test_db.database_url)
             .await
             .expect("a connection");
         sqlx::raw_sql(sql).execute(&pool).await.expect("done");
     } else {
-        let pool = sqlx::SqlitePool::connect(&place.database_url)
+        let pool = sqlx::SqlitePool::connect(&test_db.database_url)
             .await
             .expect("a connection");
         sqlx::raw_sql(sql).execute(&pool).await.expect("done");
@@ -75,9 +75,9 @@ pub enum HeldLedger {
 }
 
 impl HeldLedger {
-    pub async fn of(place: &Place) -> Self {
-        if place.is_postgres() {
-            let pool = sqlx::PgPool::connect(&place.database_url)
+    pub async fn of(test_db: &TestDb) -> Self {
+        if test_db.is_postgres() {
+            let pool = sqlx::PgPool::connect(&test_db.database_url)
                 .await
                 .expect("a connection");
             let mut tx = pool.begin().await.expect("begun");
@@ -87,7 +87,7 @@ impl HeldLedger {
                 .expect("locked");
             Self::Postgres(tx)
         } else {
-            let pool = sqlx::SqlitePool::connect(&place.database_url)
+            let pool = sqlx::SqlitePool::connect(&test_db.database_url)
                 .await
                 .expect("a connection");
             Self::Sqlite(pool.begin_with("begin immediate").await.expect("locked"))

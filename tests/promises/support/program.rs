@@ -7,7 +7,7 @@ use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
 
-use super::Place;
+use super::TestDb;
 
 /// How the program is started: in a folder of its own, on a database of its own.
 #[derive(Clone)]
@@ -27,19 +27,19 @@ pub struct Said {
 }
 
 impl Program {
-    pub fn in_place(place: &Place) -> Self {
+    pub fn in_place(test_db: &TestDb) -> Self {
         let program = Self {
-            dir: place.dir.path().to_path_buf(),
+            dir: test_db.dir.path().to_path_buf(),
             variables: Vec::new(),
             files: Vec::new(),
         };
-        program.with("VERDICTS_DATABASE__URL", &place.database_url)
+        program.with("VERDICTS_DATABASE__URL", &test_db.database_url)
     }
 
-    /// On a database that is up to date, with the secret that a `House` there has too.
-    pub fn set_up(place: &Place) -> Self {
+    /// On a database that is up to date, with the secret that a `TestApp` there has too.
+    pub fn set_up(test_db: &TestDb) -> Self {
         let program =
-            Self::in_place(place).with("VERDICTS_SITE__SECRET", "a secret for tests only");
+            Self::in_place(test_db).with("VERDICTS_SITE__SECRET", "a secret for tests only");
         program.run(&["migrate"]).good();
         program
     }
@@ -79,7 +79,7 @@ impl Program {
         self.finding("/etc/resolv.conf", &format!("nameserver {name_server}\n"))
     }
 
-    fn finding(mut self, place: &'static str, text: &str) -> Option<Self> {
+    fn finding(mut self, test_db: &'static str, text: &str) -> Option<Self> {
         if !Command::new("unshare")
             .args(["--mount", "true"])
             .output()
@@ -90,10 +90,10 @@ impl Program {
             );
             return None;
         }
-        let name = format!("own{}", place.replace('/', "-"));
+        let name = format!("own{}", test_db.replace('/', "-"));
         self.write(&name, text);
-        self.files.retain(|(_, known)| *known != place);
-        self.files.push((self.dir.join(name), place));
+        self.files.retain(|(_, known)| *known != test_db);
+        self.files.push((self.dir.join(name), test_db));
         Some(self)
     }
 
@@ -105,8 +105,8 @@ impl Program {
             command = Command::new("unshare");
             let script = r#"while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit; shift 2; done; shift; exec "$@""#;
             command.args(["--mount", "sh", "-c", script, "sh"]);
-            for (file, place) in &self.files {
-                command.arg(file).arg(place);
+            for (file, test_db) in &self.files {
+                command.arg(file).arg(test_db);
             }
             command.arg("--").arg(program);
         }

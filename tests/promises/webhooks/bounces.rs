@@ -8,7 +8,7 @@ use verdicts::domain::subscriber::SubscriberState;
 use super::READER;
 use super::Signed;
 use super::World;
-use crate::support::Place;
+use crate::support::TestDb;
 use crate::support::on_both;
 
 /// Where a request carries its proof: what a test takes from it or changes in it.
@@ -21,12 +21,12 @@ fn spoil(provider: &str, signed: &Signed, how: impl Fn(&str) -> String) -> Signe
         "signed" => "x-verdicts-signature",
         _ => {
             let mut body: Value = serde_json::from_str(&signed.body).expect("JSON");
-            let place = if provider == "ses" {
+            let test_db = if provider == "ses" {
                 &mut body["Signature"]
             } else {
                 &mut body["signature"]["signature"]
             };
-            *place = how(place.as_str().expect("a signature")).into();
+            *test_db = how(test_db.as_str().expect("a signature")).into();
             spoilt.body = body.to_string();
             return spoilt;
         }
@@ -48,10 +48,10 @@ fn altered(text: &str) -> String {
     format!("{}{other}{}", &text[..at], &text[at + 1..])
 }
 
-async fn a_bounce_by(provider: &str, place: Place) {
-    let world = World::new(place).await;
+async fn a_bounce_by(provider: &str, test_db: TestDb) {
+    let world = World::new(test_db).await;
     let bounce = world.bounce(provider, READER, "event-1");
-    let untouched = world.house.place.dump().await;
+    let untouched = world.test_app.test_db.dump().await;
     let without = Signed {
         headers: vec![("content-type", "application/json".into())],
         body: bounce.body.clone(),
@@ -103,7 +103,7 @@ async fn a_bounce_by(provider: &str, place: Place) {
         "{provider}: half a body"
     );
     assert_eq!(
-        world.house.place.dump().await,
+        world.test_app.test_db.dump().await,
         untouched,
         "{provider}: nothing is kept of what is not proven"
     );
@@ -115,17 +115,17 @@ async fn a_bounce_by(provider: &str, place: Place) {
         "kept before it is acted on"
     );
     world.act().await;
-    let record = world.house.record_of(READER).await;
+    let record = world.test_app.record_of(READER).await;
     assert!(
         record.contains("state: Bounced") && record.contains("550 5.1.1 no such user"),
         "{provider}: {record}"
     );
     assert_eq!(
-        world.house.state_of("reader1@example.org").await,
+        world.test_app.state_of("reader1@example.org").await,
         Some(SubscriberState::Active)
     );
 
-    let acted = world.house.place.dump().await;
+    let acted = world.test_app.test_db.dump().await;
     assert!(
         !acted
             .iter()
@@ -139,14 +139,14 @@ async fn a_bounce_by(provider: &str, place: Place) {
     );
     world.act().await;
     assert_eq!(
-        world.house.place.dump().await,
+        world.test_app.test_db.dump().await,
         acted,
         "{provider}: sent again, it changes nothing"
     );
 
     // The same event in another request: the reader came back in between, and is not bounced again.
     world
-        .house
+        .test_app
         .app
         .lift_suppression(
             &Actor::cli(),
@@ -155,7 +155,7 @@ async fn a_bounce_by(provider: &str, place: Place) {
         )
         .await
         .expect("lifted");
-    world.house.join(READER).await;
+    world.test_app.join(READER).await;
     let again = Signed {
         body: bounce.body.replace("\"Tag\"", "\"Other\""),
         ..world.bounce(provider, READER, "event-1")
@@ -174,16 +174,16 @@ async fn a_bounce_by(provider: &str, place: Place) {
     );
 
     let stale = world.bounce(provider, READER, "event-number-2");
-    world.house.wait(TimeDelta::hours(26));
+    world.test_app.wait(TimeDelta::hours(26));
     let expected = if provider == "postmark" { 200 } else { 401 };
     assert_eq!(
         world.post(provider, &stale).await,
         expected,
         "{provider}: signed long ago"
     );
-    world.house.wait(TimeDelta::hours(-52));
+    world.test_app.wait(TimeDelta::hours(-52));
     let early = world.bounce(provider, READER, "event-the-third");
-    world.house.wait(TimeDelta::hours(-1));
+    world.test_app.wait(TimeDelta::hours(-1));
     assert_eq!(
         world.post(provider, &early).await,
         expected,
@@ -208,27 +208,27 @@ impl World {
 }
 
 on_both! {
-    async fn a_bounce_told_by_ses_ends_a_subscription_once(place) {
-        a_bounce_by("ses", place).await;
+    async fn a_bounce_told_by_ses_ends_a_subscription_once(test_db) {
+        a_bounce_by("ses", test_db).await;
     }
 
-    async fn a_bounce_told_by_postmark_ends_a_subscription_once(place) {
-        a_bounce_by("postmark", place).await;
+    async fn a_bounce_told_by_postmark_ends_a_subscription_once(test_db) {
+        a_bounce_by("postmark", test_db).await;
     }
 
-    async fn a_bounce_told_by_sendgrid_ends_a_subscription_once(place) {
-        a_bounce_by("sendgrid", place).await;
+    async fn a_bounce_told_by_sendgrid_ends_a_subscription_once(test_db) {
+        a_bounce_by("sendgrid", test_db).await;
     }
 
-    async fn a_bounce_told_by_mailgun_ends_a_subscription_once(place) {
-        a_bounce_by("mailgun", place).await;
+    async fn a_bounce_told_by_mailgun_ends_a_subscription_once(test_db) {
+        a_bounce_by("mailgun", test_db).await;
     }
 
-    async fn a_bounce_told_by_resend_ends_a_subscription_once(place) {
-        a_bounce_by("resend", place).await;
+    async fn a_bounce_told_by_resend_ends_a_subscription_once(test_db) {
+        a_bounce_by("resend", test_db).await;
     }
 
-    async fn a_bounce_told_by_ones_own_script_ends_a_subscription_once(place) {
-        a_bounce_by("signed", place).await;
+    async fn a_bounce_told_by_ones_own_script_ends_a_subscription_once(test_db) {
+        a_bounce_by("signed", test_db).await;
     }
 }

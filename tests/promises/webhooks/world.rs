@@ -25,8 +25,8 @@ use sha2::Sha256;
 use verdicts::app::Fetch;
 use verdicts::domain::subscriber::SubscriberState;
 
-use crate::support::House;
-use crate::support::Place;
+use crate::support::TestApp;
+use crate::support::TestDb;
 
 pub const READER: &str = "reader0@example.org";
 
@@ -93,10 +93,10 @@ impl Amazon {
     }
 
     /// An envelope, with some fields as the test wants them, signed.
-    pub(super) fn envelope(&self, house: &House, id: &str, with: &[(&str, &str)]) -> Value {
+    pub(super) fn envelope(&self, test_app: &TestApp, id: &str, with: &[(&str, &str)]) -> Value {
         let mut envelope = json!({
             "Type": "Notification", "MessageId": id, "TopicArn": TOPIC, "Subject": "Amazon SES", "Message": "", "SignatureVersion": "2",
-            "Timestamp": house.app.now().format("%Y-%m-%dT%H:%M:%S.000Z").to_string(), "SigningCertURL": CERTIFICATE,
+            "Timestamp": test_app.app.now().format("%Y-%m-%dT%H:%M:%S.000Z").to_string(), "SigningCertURL": CERTIFICATE,
             "UnsubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe"
         });
         with.iter()
@@ -138,9 +138,9 @@ impl Amazon {
     }
 }
 
-/// The providers, each with its key, and a house that knows them.
+/// The providers, each with its key, and a service that knows them.
 pub struct World {
-    pub house: House,
+    pub test_app: TestApp,
     pub(super) amazon: Amazon,
     sendgrid: EcdsaKeyPair,
 }
@@ -153,20 +153,20 @@ pub struct Signed {
 }
 
 impl World {
-    pub async fn new(place: Place) -> Self {
-        Self::new_with(place, |_| {}).await
+    pub async fn new(test_db: TestDb) -> Self {
+        Self::new_with(test_db, |_| {}).await
     }
 
     /// The same, with more settings.
     pub async fn new_with(
-        place: Place,
+        test_db: TestDb,
         adapt: impl FnOnce(&mut verdicts::config::Settings),
     ) -> Self {
         let amazon = Amazon::new();
         let sendgrid = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
         let public: PublicKeyX509Der<'_> = sendgrid.public_key().as_der().expect("its form");
         let public = STANDARD.encode(public.as_ref());
-        let house = House::open_fetching(place, amazon.fetch(), |settings| {
+        let test_app = TestApp::open_fetching(test_db, amazon.fetch(), |settings| {
             settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
             let keys = &mut settings.webhooks;
             // Each has a second key: the one that is rotated out, or in.
@@ -185,11 +185,11 @@ impl World {
             adapt(settings);
         })
         .await;
-        house.stock_small().await;
-        house.enlist("reader", 2).await;
-        house.send_digest().await;
+        test_app.stock_small().await;
+        test_app.seed_subscribers("reader", 2).await;
+        test_app.send_digest().await;
         Self {
-            house,
+            test_app,
             amazon,
             sendgrid,
         }
@@ -215,13 +215,13 @@ impl World {
 
     /// As the provider signs it, now.
     pub fn sign(&self, provider: &str, body: &Value, id: &str) -> Signed {
-        let now = self.house.app.now().timestamp().to_string();
+        let now = self.test_app.app.now().timestamp().to_string();
         let text = body.to_string();
         let mut headers = vec![("content-type", "application/json".to_owned())];
         let body = match provider {
             "ses" => self
                 .amazon
-                .envelope(&self.house, id, &[("Message", &text)])
+                .envelope(&self.test_app, id, &[("Message", &text)])
                 .to_string(),
             "postmark" => {
                 headers.push((
@@ -277,15 +277,15 @@ impl World {
     }
 
     pub async fn post(&self, provider: &str, signed: &Signed) -> u16 {
-        post_to(&self.house, provider, signed).await
+        post_to(&self.test_app, provider, signed).await
     }
 
     pub async fn act(&self) {
-        self.house.app.act_on_webhooks().await.expect("acted on");
+        self.test_app.app.act_on_webhooks().await.expect("acted on");
     }
 
     pub(super) async fn state(&self) -> Option<SubscriberState> {
-        self.house.state_of(READER).await
+        self.test_app.state_of(READER).await
     }
 }
 
@@ -325,8 +325,8 @@ pub fn bounce_body(provider: &str, email: &str, id: &str, words: &str) -> Value 
     }
 }
 
-async fn post_to(house: &House, provider: &str, signed: &Signed) -> u16 {
-    let mut request = house
+async fn post_to(test_app: &TestApp, provider: &str, signed: &Signed) -> u16 {
+    let mut request = test_app
         .request(Method::POST, &format!("/webhooks/{provider}"))
         .body(signed.body.clone());
     for (name, value) in &signed.headers {
@@ -336,8 +336,8 @@ async fn post_to(house: &House, provider: &str, signed: &Signed) -> u16 {
 }
 
 /// Tells by the plain webhook that a mail to `email` came back, and has it acted on.
-pub async fn tell_signed(house: &House, id: &str, kind: &str, email: &str, diagnostic: &str) {
-    let now = house.app.now().timestamp().to_string();
+pub async fn tell_signed(test_app: &TestApp, id: &str, kind: &str, email: &str, diagnostic: &str) {
+    let now = test_app.app.now().timestamp().to_string();
     let body =
         json!({ "id": id, "type": kind, "email": email, "diagnostic": diagnostic }).to_string();
     let signature = hex(&hmac(SIGNED.as_bytes(), format!("{now}.{body}").as_bytes()));
@@ -346,10 +346,10 @@ pub async fn tell_signed(house: &House, id: &str, kind: &str, email: &str, diagn
         ("x-verdicts-timestamp", now),
     ];
     assert_eq!(
-        post_to(house, "signed", &Signed { headers, body }).await,
+        post_to(test_app, "signed", &Signed { headers, body }).await,
         200
     );
-    house.app.act_on_webhooks().await.expect("acted on");
+    test_app.app.act_on_webhooks().await.expect("acted on");
 }
 
 fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {

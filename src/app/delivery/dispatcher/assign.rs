@@ -80,7 +80,7 @@ impl Dispatcher {
         for job in self.queue.remove_all(now) {
             match keep_transactional && class_of(&job) == MailClass::Transactional {
                 true => self.queue.push(job, now),
-                false => self.prefetcher.has_ended(job.chunk),
+                false => self.prefetcher.has_ended(job.batch),
             }
         }
     }
@@ -128,7 +128,7 @@ impl Dispatcher {
         let job = self.take(relay, now)?;
         let worker = self.workers.get_mut(&id)?;
         worker.ahead = Some(Holding {
-            batch: job.chunk,
+            batch: job.batch,
             job: job.clone(),
         });
         Some(job)

@@ -361,7 +361,7 @@ impl Dispatcher {
             self.refused.1 = 0;
             let gone = self.queue.remove_mailing(mailing, now);
             gone.iter()
-                .for_each(|job| self.prefetcher.has_ended(job.chunk));
+                .for_each(|job| self.prefetcher.has_ended(job.batch));
         }
     }
 
@@ -388,7 +388,7 @@ impl Dispatcher {
     fn take_in(&mut self, jobs: Option<Vec<Job>>, may_be_more: bool, now: Instant) {
         let batches: Option<Vec<BatchKey>> = jobs
             .as_ref()
-            .map(|jobs| jobs.iter().map(|job| job.chunk).collect());
+            .map(|jobs| jobs.iter().map(|job| job.batch).collect());
         self.prefetcher
             .arrived(batches.as_deref(), may_be_more, now);
         for job in jobs.unwrap_or_default() {

@@ -43,9 +43,9 @@ pub(super) struct Home {
 }
 
 impl Home {
-    pub(super) fn make(bin: PathBuf, place: Option<&Path>) -> Result<Home, String> {
+    pub(super) fn make(bin: PathBuf, test_db: Option<&Path>) -> Result<Home, String> {
         let owner = Owner::instead_of_root()?;
-        let folder = make_folder(owner, place)?;
+        let folder = make_folder(owner, test_db)?;
         Ok(Home { bin, folder, owner })
     }
 
@@ -228,10 +228,10 @@ fn as_owner(program: impl Into<OsString>, owner: Option<Owner>) -> Command {
 
 /// Makes the cluster's folder. The owner makes it, rather than root for it: so it is sure to reach it, and the watchdog
 /// to be allowed to remove it. A place private to root is passed over.
-fn make_folder(owner: Option<Owner>, place: Option<&Path>) -> Result<PathBuf, String> {
+fn make_folder(owner: Option<Owner>, test_db: Option<&Path>) -> Result<PathBuf, String> {
     let wish = env::var_os("TMPDIR").map(PathBuf::from);
-    let places = match place {
-        Some(place) => vec![Some(place.to_owned())],
+    let places = match test_db {
+        Some(test_db) => vec![Some(test_db.to_owned())],
         None => vec![
             wish,
             memory_folder(),
@@ -240,12 +240,12 @@ fn make_folder(owner: Option<Owner>, place: Option<&Path>) -> Result<PathBuf, St
         ],
     };
     let mut faults = String::new();
-    for place in places.into_iter().flatten() {
+    for test_db in places.into_iter().flatten() {
         let mut mktemp = as_owner("mktemp", owner);
         mktemp
             .current_dir("/")
             .arg("-d")
-            .arg(place.join("verdicts-postgres-XXXXXX"));
+            .arg(test_db.join("verdicts-postgres-XXXXXX"));
         match output_of(mktemp) {
             Ok(said) => return Ok(PathBuf::from(said.trim_end())),
             Err(why) => faults += &why,

@@ -1,8 +1,8 @@
 //! Every row of a database as text, to compare before and after.
 
-use super::super::Place;
+use super::super::TestDb;
 
-impl Place {
+impl TestDb {
     /// The same database for one more process, which has a folder of its own.
     pub fn again(&self) -> Self {
         Self {

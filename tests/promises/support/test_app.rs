@@ -18,7 +18,7 @@ use verdicts::app::Fetch;
 use verdicts::app::catalogue::document::Catalogue;
 use verdicts::app::catalogue::document::Format;
 use verdicts::app::delivery::SendProgress;
-use verdicts::app::issue::digests::Sent;
+use verdicts::app::issue::digests::SendResult;
 use verdicts::app::issue::preflight::Preflight;
 use verdicts::app::issue::sending::SendOrder;
 use verdicts::app::subscribing::list::ImportTerms;
@@ -28,40 +28,40 @@ use verdicts::domain::actor::Actor;
 use verdicts::domain::slot::Slot;
 use verdicts::domain::subscriber::SubscriberState;
 
-use super::Place;
 use super::SmtpSink;
+use super::TestDb;
 use super::catalogue;
 
 /// A Tuesday in November.
 pub const START: &str = "2026-11-24T07:30:00Z";
 
 /// A running service. Dropped, it stops.
-pub struct House {
+pub struct TestApp {
     pub app: Arc<App>,
     pub url: String,
-    pub place: Place,
+    pub test_db: TestDb,
     pub stop: CancellationToken,
     http: reqwest::Client,
     shift: Arc<AtomicI64>,
 }
 
-impl House {
+impl TestApp {
     /// Opens the service with the local mailbox.
-    pub async fn open(place: Place) -> Self {
-        Self::open_with(place, |_| {}).await
+    pub async fn open(test_db: TestDb) -> Self {
+        Self::open_with(test_db, |_| {}).await
     }
 
     /// Opens the service with `sink` as its relay.
-    pub async fn open_to(place: Place, sink: &SmtpSink) -> Self {
+    pub async fn open_to(test_db: TestDb, sink: &SmtpSink) -> Self {
         let url = sink.url();
-        Self::open_with(place, |settings| settings.mail.transport = url.into()).await
+        Self::open_with(test_db, |settings| settings.mail.transport = url.into()).await
     }
 
     /// Opens the service with settings of its own, on an up-to-date database. Only the pages run: a test calls for the
     /// rest (`deliver`, `app.tick()`).
-    pub async fn open_with(place: Place, adapt: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn open_with(test_db: TestDb, adapt: impl FnOnce(&mut Settings)) -> Self {
         Self::open_fetching(
-            place,
+            test_db,
             Fetch::new(async |_| Err("there is no network in a test".into())),
             adapt,
         )
@@ -69,30 +69,34 @@ impl House {
     }
 
     /// The same over that relay, with something to send.
-    pub async fn stocked(place: Place, sink: &SmtpSink, adapt: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn stocked(
+        test_db: TestDb,
+        sink: &SmtpSink,
+        adapt: impl FnOnce(&mut Settings),
+    ) -> Self {
         let url = sink.url();
-        let house = Self::open_with(place, |settings| {
+        let test_app = Self::open_with(test_db, |settings| {
             settings.mail.transport = url.into();
             adapt(settings);
         })
         .await;
-        house.stock_small().await;
-        house
+        test_app.stock_small().await;
+        test_app
     }
 
     /// The same, and `fetch` stands for what lies at https addresses.
     pub async fn open_fetching(
-        place: Place,
+        test_db: TestDb,
         fetch: Fetch,
         adapt: impl FnOnce(&mut Settings),
     ) -> Self {
-        Self::open_from(place, START, fetch, adapt).await
+        Self::open_from(test_db, START, fetch, adapt).await
     }
 
     /// The same, set up at a moment of its own.
-    pub async fn open_at(place: Place, start: &str, adapt: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn open_at(test_db: TestDb, start: &str, adapt: impl FnOnce(&mut Settings)) -> Self {
         Self::open_from(
-            place,
+            test_db,
             start,
             Fetch::new(async |_| Err("there is no network in a test".into())),
             adapt,
@@ -101,7 +105,7 @@ impl House {
     }
 
     async fn open_from(
-        place: Place,
+        test_db: TestDb,
         start: &str,
         fetch: Fetch,
         adapt: impl FnOnce(&mut Settings),
@@ -110,7 +114,7 @@ impl House {
             .await
             .expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let mut settings = settings_in(&place);
+        let mut settings = settings_in(&test_db);
         settings.site.listen = listener.local_addr().expect("an address");
         settings.site.base_url = url.parse().expect("an address");
         adapt(&mut settings);
@@ -141,7 +145,7 @@ impl House {
         Self {
             app,
             url,
-            place,
+            test_db,
             stop,
             http,
             shift,
@@ -222,7 +226,7 @@ impl House {
     }
 
     /// Puts people on the list as confirmed elsewhere: `name0@example.org`, ...
-    pub async fn enlist(&self, name: &str, count: usize) {
+    pub async fn seed_subscribers(&self, name: &str, count: usize) {
         let rows: String = (0..count)
             .map(|n| format!("{name}{n}@example.org\n"))
             .collect();
@@ -245,7 +249,7 @@ impl House {
     }
 
     /// Imports a catalogue in TOML.
-    pub async fn stock(&self, toml: &str) {
+    pub async fn seed_catalogue(&self, toml: &str) {
         let catalogue = Catalogue::parse(toml, Format::Toml).expect("a catalogue");
         self.app
             .import_catalogue(&Actor::cli(), &catalogue)
@@ -255,11 +259,12 @@ impl House {
 
     /// Imports five comparisons, an hour to five hours old.
     pub async fn stock_small(&self) {
-        self.stock(&catalogue::small(5, self.app.now())).await;
+        self.seed_catalogue(&catalogue::small(5, self.app.now()))
+            .await;
     }
 
     /// `digest send` now.
-    pub async fn send_digest(&self) -> Sent {
+    pub async fn send_digest(&self) -> SendResult {
         let (stop, progress) = (CancellationToken::new(), Arc::new(SendProgress::default()));
         let order = SendOrder {
             slot: None,
@@ -301,7 +306,7 @@ impl House {
 
     /// The mails to that address in the local mailbox: digests, then confirmations, each oldest first.
     pub fn mails_to(&self, address: &str) -> Vec<Vec<u8>> {
-        let Ok(folder) = std::fs::read_dir(self.place.dir.path().join("mailbox/new")) else {
+        let Ok(folder) = std::fs::read_dir(self.test_db.dir.path().join("mailbox/new")) else {
             return Vec::new();
         };
         let mut files: Vec<_> = folder.map(|file| file.expect("a file").path()).collect();
@@ -391,7 +396,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for TestApp {
     fn drop(&mut self) {
         self.stop.cancel();
     }
@@ -408,11 +413,11 @@ fn addressee(mail: &[u8]) -> Option<String> {
 }
 
 /// The defaults, but in the test's own place and impatient.
-pub fn settings_in(place: &Place) -> Settings {
+pub fn settings_in(test_db: &TestDb) -> Settings {
     let mut settings = Settings::default();
-    settings.database.url = place.database_url.clone().into();
+    settings.database.url = test_db.database_url.clone().into();
     settings.site.secret = vec!["a secret for tests only".into()];
-    settings.mail.transport = format!("mailbox:{}/mailbox", place.dir.path().display()).into();
+    settings.mail.transport = format!("mailbox:{}/mailbox", test_db.dir.path().display()).into();
     settings.mail.from = "Ship or Skip <news@verdicts.example>".into();
     settings.mail.timeouts.connect = Duration::from_secs(2);
     settings.mail.timeouts.command = Duration::from_secs(2);

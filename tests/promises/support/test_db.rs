@@ -3,12 +3,12 @@
 use super::postgres;
 
 /// A folder and an empty database that no other test knows.
-pub struct Place {
+pub struct TestDb {
     pub dir: tempfile::TempDir,
     pub database_url: String,
 }
 
-impl Place {
+impl TestDb {
     /// A new SQLite file.
     pub fn sqlite() -> Self {
         let dir = tempfile::tempdir().expect("a folder");

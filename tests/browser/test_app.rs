@@ -3,31 +3,31 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::support::Place;
 use crate::support::Program;
 use crate::support::Running;
+use crate::support::TestDb;
 
 /// A running service. Dropped, it is killed.
-pub struct House {
+pub struct TestApp {
     pub url: String,
     pub program: Program,
     _serving: Running,
-    _place: Place,
+    _place: TestDb,
 }
 
-impl House {
-    pub async fn open(place: Place) -> Self {
-        Self::open_with(place, &[]).await
+impl TestApp {
+    pub async fn open(test_db: TestDb) -> Self {
+        Self::open_with(test_db, &[]).await
     }
 
     /// The same, with variables of its own.
-    pub async fn open_with(place: Place, variables: &[(&str, &str)]) -> Self {
+    pub async fn open_with(test_db: TestDb, variables: &[(&str, &str)]) -> Self {
         let address = TcpListener::bind("127.0.0.1:0")
             .expect("a port")
             .local_addr()
             .expect("an address");
         let url = format!("http://{address}");
-        let program = Program::set_up(&place)
+        let program = Program::set_up(&test_db)
             .with("VERDICTS_SITE__LISTEN", &address.to_string())
             .with("VERDICTS_SITE__BASE_URL", &url);
         let program = variables
@@ -48,7 +48,7 @@ impl House {
             url,
             program,
             _serving: serving,
-            _place: place,
+            _place: test_db,
         }
     }
 

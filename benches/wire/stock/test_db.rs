@@ -29,7 +29,7 @@ autovacuum = on
 ";
 
 /// The program on one database.
-pub struct Place {
+pub struct TestDb {
     pub dir: tempfile::TempDir,
     pub url: String,
     program: PathBuf,
@@ -51,7 +51,7 @@ pub struct Sending {
     pub peak: u64,
 }
 
-impl Place {
+impl TestDb {
     pub(super) fn new(
         dir: tempfile::TempDir,
         url: String,
@@ -59,13 +59,13 @@ impl Place {
         program: Option<PathBuf>,
     ) -> Self {
         let program = program.unwrap_or_else(|| PROGRAM.into());
-        let place = Self {
+        let test_db = Self {
             dir,
             url: url.clone(),
             program,
             variables: Vec::new(),
         };
-        place
+        test_db
             .with("VERDICTS_DATABASE__URL", &url)
             .with("VERDICTS_DATABASE__DURABILITY", database.durability())
             .with("VERDICTS_SITE__SECRET", "a secret for benchmarks only")
