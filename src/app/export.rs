@@ -49,7 +49,7 @@ fn unwritten(error: impl std::fmt::Display) -> Failure {
 
 /// A file with its form.
 enum Sink<W: Write> {
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Json(W),
 }
 
@@ -114,7 +114,7 @@ impl App {
                     "timezone",
                 ];
                 writer.write_record(header).map_err(unwritten)?;
-                Sink::Csv(writer)
+                Sink::Csv(Box::new(writer))
             }
             ExportFormat::Json => Sink::Json(file),
         };

@@ -85,6 +85,11 @@ export async function* everyPage(site) {
     const confirm = await site.link('ada@example.org', 'Please confirm', '/confirm/');
     yield { name: 'confirm', path: confirm };
     yield { name: 'confirmed', path: confirm, post: {} };
+    const week = /\d{4}-W\d\d/.exec(site.say('', 'digest', 'draft'))[0];
+    const review = site.say('', 'digest', 'review-link', week).split('\n').find((line) => line.startsWith('http')).slice(site.base.length);
+    yield { name: 'review', path: review };
+    yield { name: 'review-refused', path: review, post: { name: 'Bo', said: '' }, status: 422 };
+    yield { name: 'review-thanks', path: review, post: { name: 'Bo', said: `Well put. ${LONG.slice(0, 80)}` } };
     site.run('digest', 'send');
     const digest = (what) => site.link('ada@example.org', 'Thimblewren', what);
     yield { name: 'digests', path: '/digests' };
@@ -178,5 +183,7 @@ async function* desk(site) {
     yield { name: 'desk-digests', path: '/desk/digests', as };
     const slot = /\d{4}-W\d\d/.exec(await site.text('/digests'))[0];
     yield { name: 'desk-digest-sent', path: `/desk/digests/${slot}`, as };
+    yield { name: 'desk-correct', path: `/desk/digests/${slot}/correct`, as };
+    yield { name: 'desk-archive', path: `/desk/digests/${slot}/archive`, as };
     for (const show of ['light', 'dark', 'phone', 'text']) yield { name: `desk-preview-${show}`, path: `/desk/digests/${slot}/preview?show=${show}`, as };
 }

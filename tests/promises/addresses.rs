@@ -146,9 +146,7 @@ fn names_it_once(program: &Program, name: &str) {
         .filter(|line| line.contains(" failed ("))
         .collect();
     assert!(
-        lines.len() == 1
-            && lines[0].contains("127.0.0.1")
-            && lines[0].contains("using 127.0.0.2"),
+        lines.len() == 1 && lines[0].contains("127.0.0.1") && lines[0].contains("using 127.0.0.2"),
         "{log}"
     );
 }

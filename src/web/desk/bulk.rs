@@ -174,7 +174,7 @@ async fn question(
         action: format!("{HERE}/bulk/{change}"),
         hidden: meant.hidden(),
         fields,
-        check: (change == "export").then(|| desk::Check {
+        check: (change == "export").then_some(desk::Check {
             name: "json",
             label: "As JSON instead of CSV, one object a line",
             is_on: false,

@@ -173,9 +173,9 @@ fn leaves(sentences: &[(SentenceClass, String)]) -> bool {
             .all(|(class, text)| *class != SentenceClass::Reason || denies(text));
     }
     let is_beside_reasons = |of: fn(&SentenceClass) -> bool| {
-        let (wishes, others): (Vec<&(SentenceClass, String)>, Vec<&(SentenceClass, String)>) =
-            said.iter().partition(|(class, _)| of(class));
-        wishes.len() == 1
+        let wishes = said.iter().filter(|(class, _)| of(class)).count();
+        let others: Vec<_> = said.iter().filter(|(class, _)| !of(class)).collect();
+        wishes == 1
             && !others.is_empty()
             && others
                 .iter()
