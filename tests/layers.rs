@@ -164,7 +164,7 @@ const LINES_MAX: usize = 450;
 
 /// Files that are longer still, with a length beyond which they must not grow. A file that is split leaves this list.
 const LONGER: [(&str, usize); 6] = [
-    ("src/app/issue/digests.rs", 640),
+    ("src/app/issue/digests.rs", 560),
     ("src/app/mod.rs", 480),
     ("src/storage/ledger/batches.rs", 465),
     ("src/storage/refusals.rs", 480),
