@@ -100,8 +100,9 @@ const CODES: [Code; 38] = [
 ];
 
 /// Tables with codes that a database of before the baseline did not have.
-pub const YOUNGER: [&str; 5] = [
+pub const YOUNGER: [&str; 6] = [
     "challenges",
+    "digest_notes",
     "jobs",
     "sessions",
     "unsubscribe_reasons",

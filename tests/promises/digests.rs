@@ -240,9 +240,15 @@ on_both! {
         let program = Program::set_up(&test_db).with("VERDICTS_MAIL__TRANSPORT", &sink.url()).with("VERDICTS_MAIL__FROM", "News <news@verdicts.example>");
         let copy = || program.run(&["--json", "digest", "send", "2026-W48", "--to", "editor@example.org"]).good().json();
         for published in [false, true] {
-            let before = test_db.dump().await;
+            // Copies are counted, so that nobody makes a flood of them.
+            let kept = async || {
+                let mut dump = test_db.dump().await;
+                dump.retain(|row| !row.starts_with("mail_quotas: "));
+                dump
+            };
+            let before = kept().await;
             assert_eq!(copy()["to"], "editor@example.org");
-            assert_eq!(test_db.dump().await, before, "published: {published}");
+            assert_eq!(kept().await, before, "published: {published}");
             test_app.send_digest().await;
         }
         let copies = sink.received_by("editor@example.org");
