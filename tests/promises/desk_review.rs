@@ -157,11 +157,13 @@ on_both! {
         let writer = Browser::of(&test_app, Role::Writer).await;
         writer.press(&at(&test_app, "test"), &[("to", "address"), ("address", "three@team.example")]).await;
         assert_eq!((test_app.mails_to("three@team.example").len(), test_app.mails_to("writer@desk.example").len()), (0, 1), "a writer's go to themselves");
-        let mut said = String::new();
+        // One of them may find a place that became free meanwhile: the quota fills up again as time goes on.
+        let mut refused = 0;
         for _ in 0..20 {
-            said = editor.press(&at(&test_app, "test"), &[("to", "me")]).await;
+            let said = editor.press(&at(&test_app, "test"), &[("to", "me")]).await;
+            refused += usize::from(said.contains("At most 20 test copies a minute"));
         }
-        assert!(said.contains("At most 20 test copies a minute"), "{said}");
+        assert!(refused > 0, "25 copies in a row went out");
         test_app.wait(TimeDelta::minutes(1));
         let program = Program::set_up(&test_app.test_db);
         assert_eq!(program.run(&["digest", "test-group"]).good().out, "one@team.example\ntwo@team.example\n");
