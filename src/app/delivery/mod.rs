@@ -54,6 +54,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::FailureKind;
 use crate::domain::slot::Slot;
 use sender::Sender;
 
@@ -91,6 +92,27 @@ pub enum SendEnding {
     Trouble(String),
     /// The process was told to stop.
     Stopped,
+}
+
+/// Outages of the database during a send.
+#[derive(Default)]
+struct Outages {
+    /// True once the ledger was read: before, whoever sends is told at once that there is no database.
+    has_begun: bool,
+    since: Option<Instant>,
+}
+
+impl Outages {
+    fn is_over(&mut self) {
+        (self.has_begun, self.since) = (true, None);
+    }
+
+    /// Returns whether a failure is waited out: the database was there, and has not been away for [`PATIENCE`] yet.
+    fn may_pass(&mut self, failure: &Failure) -> bool {
+        self.has_begun
+            && matches!(failure.kind(), FailureKind::Unavailable(_))
+            && self.since.get_or_insert_with(Instant::now).elapsed() < PATIENCE
+    }
 }
 
 impl App {
@@ -168,27 +190,40 @@ impl App {
         progress: &SendProgress,
     ) -> Result<SendEnding, Failure> {
         let mut last_sent = (0, Instant::now());
+        let mut outage = Outages::default();
         loop {
             let looked = tokio::select! {
                 looked = sender.look() => looked,
                 () = stopped_for(stop, LAST_LOOK) => return Ok(SendEnding::Stopped),
             };
             match looked {
+                Ok(()) => outage.is_over(),
                 // A run that is at work waits for the database by itself.
-                Err(failure) if sender.is_sending() => {
+                Err(failure) if sender.is_sending() || outage.may_pass(&failure) => {
                     tracing::warn!(
                         cause = failure.cause(),
-                        "checking the ledger failed; the current send run continues: {failure}"
+                        "checking the ledger failed; the send continues: {failure}"
                     )
                 }
-                looked => looked?,
+                Err(failure) => return Err(failure),
             }
-            if sender.is_idle()
-                && let Some(ending) = self.ending(slot).await?
-                && !(matches!(ending, SendEnding::Trouble(_))
-                    && self.has_patience(progress, &mut last_sent))
-            {
-                return Ok(ending);
+            if sender.is_idle() {
+                match self.ending(slot).await {
+                    Ok(Some(ending))
+                        if !(matches!(ending, SendEnding::Trouble(_))
+                            && self.has_patience(progress, &mut last_sent)) =>
+                    {
+                        return Ok(ending);
+                    }
+                    Ok(_) => {}
+                    Err(failure) if outage.may_pass(&failure) => {
+                        tracing::warn!(
+                            cause = failure.cause(),
+                            "checking the ledger failed; the send continues: {failure}"
+                        )
+                    }
+                    Err(failure) => return Err(failure),
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(SendEnding::Stopped),
