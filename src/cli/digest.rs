@@ -92,20 +92,20 @@ pub enum DigestCommand {
     SendBack {
         #[arg(value_parser = parse_digest)]
         id: Slot,
-        /// What to change
+        /// Note that says what to change
         #[arg(long, value_name = "TEXT")]
         note: String,
     },
     /// Leave a week without a digest
     Skip {
-        /// Which week [default: this one]
+        /// Week, like 2026-W48 [default: this one]
         #[arg(value_parser = parse_digest)]
         id: Option<Slot>,
         /// Why; the desk shows it
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// What people decided and said about a digest before it went out
+    /// Print the notes and decisions of a digest before it went out
     Notes {
         #[arg(value_parser = parse_digest)]
         id: Slot,

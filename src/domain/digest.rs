@@ -88,7 +88,7 @@ pub struct DigestContent {
 pub struct Correction {
     /// Time when it was made.
     pub at: Timestamp,
-    /// What was wrong, for readers.
+    /// Sentence for readers on what was wrong.
     pub note: String,
 }
 

@@ -28,7 +28,7 @@ const COMMENTS_MAX: i64 = 500;
 pub struct StoredApproval {
     /// SHA-256 of what was approved.
     pub sha256: String,
-    /// Who approved it: [`Actor::key`].
+    /// Actor who approved it: [`Actor::key`].
     pub by: String,
 }
 

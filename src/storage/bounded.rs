@@ -29,7 +29,7 @@ use super::server_health::ServerHealth;
 pub(super) struct BoundedConnection {
     /// None only while it is dropped.
     connection: Option<PoolConnection<Postgres>>,
-    /// Where it goes.
+    /// Place that it goes to when it is dropped.
     ready: ReadyConnection,
     health: ServerHealth,
     limit: Duration,

@@ -18,7 +18,7 @@ use crate::domain::slot::Slot;
 /// A published digest as it is corrected.
 #[derive(Debug)]
 pub struct CorrectedIssue<'a> {
-    /// What everybody gets.
+    /// Mail that everybody gets.
     pub content: &'a DigestContent,
     /// The mail of it.
     pub rendered: &'a Rendered,
@@ -43,7 +43,7 @@ impl Storage {
         Ok(row.map_or(0, |(count,)| count))
     }
 
-    /// What each choice of a published digest gets, by number.
+    /// Mails of the choices of a published digest, by number.
     pub async fn frozen_variants(
         &self,
         slot: Slot,

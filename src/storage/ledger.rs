@@ -1,7 +1,7 @@
 //! The ledger of deliveries: what waits, how all stand, and why some did not go out.
 //!
 //! A sender holds a row in `senders` and renews it. It claims [`batches`](crate::storage::ledger::batches) of deliveries, which stay `queued`, and before
-//! each message goes out [`Storage::step`] commits, in one transaction for all connections, the results so far and the marks
+//! each message goes out [`Storage::step`](crate::storage::Storage::step) commits, in one transaction for all connections, the results so far and the marks
 //! `sending` of what goes out next. So at any instant the rows in `sending` are exactly those handed to a connection: killed then,
 //! they are the ones in doubt, at most one for each connection.
 

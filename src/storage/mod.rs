@@ -39,7 +39,7 @@ macro_rules! call {
     }};
 }
 
-/// Runs `$body` with `$c` bound to the connection of whichever database `$conn` (a `Reader` or a `Tx`) is on, and `$keeps` to
+/// Runs `$body` with `$c` bound to the connection of whichever database `$conn` (a `ReadConnection` or a `Tx`) is on, and `$keeps` to
 /// whether a statement may stay prepared on it (see [`Pooled`](opening::Pooled)).
 macro_rules! on {
     ($conn:expr, $c:ident, $keeps:ident => $body:expr) => {{

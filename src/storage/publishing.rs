@@ -65,7 +65,7 @@ pub struct MadeRange {
     pub published_at: Timestamp,
     /// True if all deliveries of the digest exist now.
     pub is_last: bool,
-    /// True if the database should gather statistics ([`Storage::count_anew`]): after the last range, and before it once, where many follow.
+    /// True if the database should gather statistics ([`Storage::analyze_mailing`]): after the last range, and before it once, where many follow.
     pub is_counted: bool,
 }
 

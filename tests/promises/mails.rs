@@ -76,7 +76,7 @@ async fn newest(test_app: &TestApp, sink: &SmtpSink, count: usize) -> Vec<u8> {
     sink.received().pop().expect("a mail").data
 }
 
-/// Where a link of a mail leads in the service.
+/// Returns where a link of a mail leads in the service.
 fn path_in(mail: &[u8], path: &str) -> String {
     crate::journey::link(mail, path)
         .strip_prefix(SITE)

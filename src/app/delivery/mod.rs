@@ -196,8 +196,18 @@ impl App {
                 looked = sender.look() => looked,
                 () = stopped_for(stop, LAST_LOOK) => return Ok(SendEnding::Stopped),
             };
-            match looked {
-                Ok(()) => outage.is_over(),
+            let ending = match looked {
+                Ok(()) if sender.is_idle() => self.ending(slot).await,
+                looked => looked.map(|()| None),
+            };
+            match ending {
+                Ok(Some(ending))
+                    if !(matches!(ending, SendEnding::Trouble(_))
+                        && self.has_patience(progress, &mut last_sent)) =>
+                {
+                    return Ok(ending);
+                }
+                Ok(_) => outage.is_over(),
                 // A run that is at work waits for the database by itself.
                 Err(failure) if sender.is_sending() || outage.may_pass(&failure) => {
                     tracing::warn!(
@@ -206,24 +216,6 @@ impl App {
                     )
                 }
                 Err(failure) => return Err(failure),
-            }
-            if sender.is_idle() {
-                match self.ending(slot).await {
-                    Ok(Some(ending))
-                        if !(matches!(ending, SendEnding::Trouble(_))
-                            && self.has_patience(progress, &mut last_sent)) =>
-                    {
-                        return Ok(ending);
-                    }
-                    Ok(_) => {}
-                    Err(failure) if outage.may_pass(&failure) => {
-                        tracing::warn!(
-                            cause = failure.cause(),
-                            "checking the ledger failed; the send continues: {failure}"
-                        )
-                    }
-                    Err(failure) => return Err(failure),
-                }
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(SendEnding::Stopped),

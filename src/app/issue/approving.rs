@@ -17,7 +17,7 @@ use crate::domain::digest_note::NoteKind;
 use crate::domain::issue_text::lines;
 use crate::domain::slot::Slot;
 
-/// What an approval is bound to.
+/// Content that an approval is bound to.
 #[derive(Debug, Clone, Default)]
 pub struct ApprovalOrder {
     /// Revision that was looked at; none: the present one.

@@ -22,7 +22,7 @@ use crate::storage::corrections::CorrectedIssue;
 /// A correction that somebody asks for.
 #[derive(Debug, Clone, Default)]
 pub struct CorrectionOrder {
-    /// What was wrong: readers see it on the page.
+    /// Sentence on what was wrong: readers see it on the page.
     pub note: String,
     /// Changes of the text.
     pub text: TextChanges,

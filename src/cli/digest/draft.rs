@@ -26,6 +26,40 @@ use crate::domain::slot::Slot;
 /// Largest file that can hold an introduction.
 const TEXT_BYTES_MAX: u64 = 65_536;
 
+/// Options that set the text of an issue, before it goes out and after.
+#[derive(Debug, clap::Args)]
+struct TextArguments {
+    /// Read the introduction from a Markdown file ("-": standard input); an empty file removes it
+    #[arg(long, value_name = "FILE")]
+    introduction: Option<PathBuf>,
+    /// Set the sign-off, in Markdown; "" takes it away
+    #[arg(long, value_name = "TEXT")]
+    sign_off: Option<String>,
+    /// Set the question to readers; "" takes it away
+    #[arg(long, value_name = "TEXT")]
+    question: Option<String>,
+    /// Set the text of the sponsor's block, which is marked as an advertisement; "" with --sponsor-link "" takes the block away
+    #[arg(long, value_name = "TEXT")]
+    sponsor: Option<String>,
+    /// Set the link of the sponsor's block
+    #[arg(long, value_name = "URL")]
+    sponsor_link: Option<String>,
+}
+
+impl TextArguments {
+    /// Reads the file that is named. The preheader has no option here: a mail that went out has its own.
+    fn changes(self) -> Result<TextChanges, Failure> {
+        Ok(TextChanges {
+            introduction: self.introduction.as_deref().map(read_text).transpose()?,
+            sponsor_text: self.sponsor,
+            sponsor_url: self.sponsor_link,
+            question: self.question,
+            sign_off: self.sign_off,
+            preheader: None,
+        })
+    }
+}
+
 /// Change a digest that is not sent yet: its comparisons, subject, text or time
 ///
 /// Where schedule.approval is "required", a changed digest must be approved again.
@@ -49,21 +83,8 @@ pub struct EditArguments {
     /// Set the line that lists of mails show after the subject; filled in like the subject; "" makes it from the comparisons
     #[arg(long, value_name = "TEXT")]
     preheader: Option<String>,
-    /// Read the introduction from a Markdown file ("-": standard input); an empty file removes it
-    #[arg(long, value_name = "FILE")]
-    introduction: Option<PathBuf>,
-    /// Set the sign-off, in Markdown; "" takes it away
-    #[arg(long, value_name = "TEXT")]
-    sign_off: Option<String>,
-    /// Set the question to readers; "" takes it away
-    #[arg(long, value_name = "TEXT")]
-    question: Option<String>,
-    /// Set the text of the sponsor's block, which is marked as an advertisement; "" with --sponsor-link "" takes the block away
-    #[arg(long, value_name = "TEXT")]
-    sponsor: Option<String>,
-    /// Set the link of the sponsor's block
-    #[arg(long, value_name = "URL")]
-    sponsor_link: Option<String>,
+    #[command(flatten)]
+    text: TextArguments,
     /// Change nothing if the digest is at another revision than this, which `digest draft SLOT` prints
     #[arg(long, value_name = "N")]
     revision: Option<i64>,
@@ -82,11 +103,7 @@ impl EditArguments {
             subject,
             send_at,
             preheader,
-            introduction,
-            sign_off,
-            question,
-            sponsor,
-            sponsor_link,
+            text,
             revision,
             ..
         } = self;
@@ -97,12 +114,8 @@ impl EditArguments {
             subject,
             send_at,
             text: TextChanges {
-                introduction: introduction.as_deref().map(read_text).transpose()?,
-                sponsor_text: sponsor,
-                sponsor_url: sponsor_link,
-                question,
-                sign_off,
                 preheader,
+                ..text.changes()?
             },
             revision,
         };
@@ -124,30 +137,17 @@ impl EditArguments {
 /// Correct a digest that is published: its page gets a dated note, and readers who have not got the mail yet get the corrected one
 #[derive(Debug, clap::Args)]
 pub struct CorrectArguments {
-    /// Which week
+    /// Week, like 2026-W48
     #[arg(value_parser = parse_digest)]
     slot: Slot,
-    /// What was wrong; readers see it on the page
+    /// Sentence on what was wrong; readers see it on the page
     #[arg(long, value_name = "TEXT")]
     note: String,
     /// Set the subject for readers who have not got the mail
     #[arg(long, value_name = "TEXT")]
     subject: Option<String>,
-    /// Set the introduction to what a file holds, in Markdown ("-": standard input)
-    #[arg(long, value_name = "FILE")]
-    introduction: Option<PathBuf>,
-    /// Set the sign-off, in Markdown
-    #[arg(long, value_name = "TEXT")]
-    sign_off: Option<String>,
-    /// Set the question to readers
-    #[arg(long, value_name = "TEXT")]
-    question: Option<String>,
-    /// Set the text of the sponsor's block
-    #[arg(long, value_name = "TEXT")]
-    sponsor: Option<String>,
-    /// Set the link of the sponsor's block
-    #[arg(long, value_name = "URL")]
-    sponsor_link: Option<String>,
+    #[command(flatten)]
+    text: TextArguments,
     /// Take its comparisons as the catalogue has them now
     #[arg(long)]
     with_catalogue: bool,
@@ -158,14 +158,7 @@ impl CorrectArguments {
         let order = CorrectionOrder {
             note: self.note,
             subject: self.subject,
-            text: TextChanges {
-                introduction: self.introduction.as_deref().map(read_text).transpose()?,
-                sponsor_text: self.sponsor,
-                sponsor_url: self.sponsor_link,
-                question: self.question,
-                sign_off: self.sign_off,
-                preheader: None,
-            },
+            text: self.text.changes()?,
             with_catalogue: self.with_catalogue,
         };
         let slot = self.slot;

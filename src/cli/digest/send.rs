@@ -57,7 +57,7 @@ pub struct SendArguments {
     /// Send test copies to the saved test group (`digest test-group`)
     #[arg(long)]
     to_group: bool,
-    /// Leave out the "[Test]" before the subject of test copies
+    /// Leave out `[Test]` before the subject of test copies
     #[arg(long)]
     unmarked: bool,
     /// Refused with a sentence: everywhere else it means "later", and here it meant "now".

@@ -32,7 +32,7 @@ pub struct TemplateHeaders {
 pub struct Recipient<'a> {
     /// To whom; before the @ it may be UTF-8 and goes out as such (RFC 6532).
     pub to: &'a EmailAddress,
-    /// Text that fills each [`crate::domain::rendered_mail::TOKEN_HOLE`]: [`crate::mail::TOKEN_LENGTH`] of base64url's characters. A text with
+    /// Text that fills each [`crate::domain::rendered_mail::TOKEN_PLACEHOLDER`]: [`crate::mail::TOKEN_LENGTH`] of base64url's characters. A text with
     /// others in it is no token, and leaves the holes empty.
     pub token: &'a str,
     /// Text that fills each [`crate::domain::rendered_mail::READER_HOLE`], by the same rule.

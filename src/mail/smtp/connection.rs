@@ -1,8 +1,8 @@
 //! One SMTP connection: what is said over the line, and what is known when it goes silent.
 //!
 //! A mail takes steps, so that its envelope may travel with the end of the mail before it (PIPELINING, RFC 2920: one round trip
-//! a mail instead of four) and its text while the ledger is still writing: [`SmtpConnection::open_mail`] names sender and
-//! recipient and gets leave to send, [`SmtpConnection::begin_text`] sends the text but its end, [`SmtpConnection::hand_over`] what
+//! a mail instead of four) and its text while the ledger is still writing: [`SmtpConnection::send_envelope`] names sender and
+//! recipient and gets leave to send, [`SmtpConnection::send_body`] sends the text but its end, [`SmtpConnection::finish_mail`] what
 //! is left of it. A server takes nothing before the final dot (RFC 5321 4.1.1.4).
 
 mod answers;

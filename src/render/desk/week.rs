@@ -124,7 +124,7 @@ pub struct WeekView {
 pub struct RelayView {
     /// Its name.
     pub name: String,
-    /// What it does, in words.
+    /// Its decision, in words.
     pub words: String,
 }
 
@@ -132,7 +132,7 @@ pub struct RelayView {
 pub struct NoteView {
     /// Author by name.
     pub who: String,
-    /// What they did, in words.
+    /// Their decision, in words.
     pub what: &'static str,
     /// Revision that it is about.
     pub revision: i64,

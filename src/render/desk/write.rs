@@ -141,13 +141,13 @@ pub fn write(frame: DeskFrame<'_>, view: WriteView) -> Result<String, RenderErro
 pub struct CorrectView {
     /// The week.
     pub slot: String,
-    /// What a correction does, and for how many.
+    /// Effect of a correction, and for how many.
     pub sentence: String,
     /// The form.
     pub fields: Vec<TextFieldView>,
     /// True if the comparisons are to be taken anew.
     pub with_catalogue: bool,
-    /// Why it was not corrected.
+    /// Reason why it was not corrected.
     pub problem: Option<String>,
     /// Words of the button.
     pub button: String,

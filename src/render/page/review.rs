@@ -6,7 +6,7 @@ use super::PageFrame;
 use crate::render::RenderError;
 use crate::render::Site;
 
-/// What a reviewer sees.
+/// Page of a reviewer.
 #[derive(Debug)]
 pub struct ReviewView<'a> {
     /// Token of the link.
@@ -17,13 +17,13 @@ pub struct ReviewView<'a> {
     pub subject: &'a str,
     /// The line after it.
     pub preheader: &'a str,
-    /// Whose name it carries.
+    /// Its sender.
     pub sender: String,
     /// Time until which the link works.
     pub until: String,
-    /// What was typed, and not kept.
+    /// Text that was typed, and not kept.
     pub typed: (&'a str, &'a str),
-    /// Why it was not kept.
+    /// Reason why it was not kept.
     pub problem: Option<String>,
     /// True if a remark was just kept.
     pub is_kept: bool,

@@ -124,7 +124,7 @@ impl Drop for AtPool {
 }
 
 impl Drop for Room {
-    /// Where no runtime is left the connection cannot go back to its pool.
+    /// Closes the connection where no runtime is left to give it back to its pool.
     fn drop(&mut self) {
         if let Some(spare) = self.spare.take().filter(|_| Handle::try_current().is_err()) {
             drop(spare.connection.detach());

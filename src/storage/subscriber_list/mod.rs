@@ -58,7 +58,7 @@ pub struct Position {
     created_at: i64,
     /// Address or name that the order is by.
     key: String,
-    /// Which of the filter's orders.
+    /// Order, one of the filter's.
     #[sqlx(default)]
     order: i64,
 }

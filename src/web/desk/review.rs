@@ -22,6 +22,7 @@ use super::write::framed_words;
 use crate::app::Failure;
 use crate::app::issue::drafting::Changes;
 use crate::app::issue::reviewing::REVIEW_LINK;
+use crate::app::users::signing_in::SignedIn;
 use crate::domain::address::EmailAddress;
 use crate::domain::slot::Slot;
 use crate::domain::user::AccessLevel;
@@ -134,11 +135,12 @@ pub(super) async fn save_group(
     FormFields(form): FormFields<GroupForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
-    let said = match web.app.set_test_group(&form.group).await {
-        Ok(group) => format!("The test group has {} addresses.", group.len()),
-        Err(failure) => refusal(failure)?,
-    };
-    answers::done(&web, &who, &said, &page_of(slot)).await
+    let group = web.app.set_test_group(&form.group).await;
+    let done = group.map(|group| match group.len() {
+        1 => "The test group has one address.".to_owned(),
+        count => format!("The test group has {count} addresses."),
+    });
+    pressed(&web, &who, slot, done).await
 }
 
 /// Shows a link for people without an account.
@@ -161,6 +163,17 @@ pub(super) async fn review_link(
     Ok(Html(page).into_response())
 }
 
+/// Answers a button: back on the page of the digest, with what was done or why it was not.
+async fn pressed(
+    web: &Web,
+    who: &SignedIn,
+    slot: Slot,
+    done: Result<String, Failure>,
+) -> Result<Response, Problem> {
+    let said = done.or_else(refusal)?;
+    answers::done(web, who, &said, &page_of(slot)).await
+}
+
 pub(super) async fn note(
     State(web): State<Web>,
     Me(who): Me,
@@ -172,11 +185,8 @@ pub(super) async fn note(
         .app
         .comment(&web.app.actor_of(&who), slot, &form.said)
         .await;
-    let said = match done {
-        Ok(()) => "The note is added.".into(),
-        Err(failure) => refusal(failure)?,
-    };
-    answers::done(&web, &who, &said, &page_of(slot)).await
+    let done = done.map(|()| "The note is added.".to_owned());
+    pressed(&web, &who, slot, done).await
 }
 
 pub(super) async fn send_back(
@@ -190,11 +200,8 @@ pub(super) async fn send_back(
         .app
         .send_back(&web.app.actor_of(&who), slot, &form.said)
         .await;
-    let said = match done {
-        Ok(_) => format!("{slot} is a draft, with your note."),
-        Err(failure) => refusal(failure)?,
-    };
-    answers::done(&web, &who, &said, &page_of(slot)).await
+    let done = done.map(|_| format!("{slot} is a draft, with your note."));
+    pressed(&web, &who, slot, done).await
 }
 
 /// Changes the send time of this week alone.
@@ -272,11 +279,8 @@ pub(super) async fn skip(
         .app
         .skip_week(&web.app.actor_of(&who), slot, &form.said)
         .await;
-    let said = match done {
-        Ok(_) => format!("{slot} is skipped: nobody gets mail this week."),
-        Err(failure) => refusal(failure)?,
-    };
-    answers::done(&web, &who, &said, &page_of(slot)).await
+    let done = done.map(|_| format!("{slot} is skipped: nobody gets mail this week."));
+    pressed(&web, &who, slot, done).await
 }
 
 /// The mail as one reader gets it, for the frame of the preview. Their address comes in the body, so that it is in no log and no history.

@@ -1,6 +1,6 @@
 //! Every table about people, with the place of each of its columns in the copy.
 
-/// Where a column stands in the copy, or why it does not.
+/// Place of a column in the copy, or the reason why it has none.
 pub enum In {
     /// At this place of the document; `*` stands for each of a list.
     Copy(&'static str),

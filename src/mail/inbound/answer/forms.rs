@@ -85,7 +85,7 @@ pub struct PhraseLists {
     pub goes_on: Phrases,
     /// Words that take a request back or change it, anywhere beside it.
     pub takes_back: Phrases,
-    /// What changes in a life and is a reason to leave: a job, a full mailbox.
+    /// Changes in a life that are a reason to leave: a job, a full mailbox.
     pub lives: Phrases,
     /// Negations, and what they may deny beside a request.
     pub negations: Phrases,
