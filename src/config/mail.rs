@@ -145,7 +145,7 @@ impl Default for MailSettings {
             from: "Ship or Skip <newsletter@localhost>".into(),
             reply_to: None,
             return_path: None,
-            subject: "{pair} {more}".into(),
+            subject: crate::domain::subject::AUTO.into(),
             postal_address: None,
             list_id: None,
             dkim: Vec::new(),

@@ -1,14 +1,21 @@
-//! The pattern of a digest's subject: `mail.subject`.
+//! Pattern of a digest's subject: `mail.subject`.
 
 use std::str::FromStr;
 
-/// A line with marks in it, each a word in braces that is known.
+/// Text of the pattern that makes a subject from what the digest holds ([`crate::domain::answer::Answer::subject`]).
+pub const AUTO: &str = "auto";
+
+/// A line with marks in it, each a word in braces that is known; or [`AUTO`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectPattern(String);
 
 /// Values for the marks of a [`SubjectPattern`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Marks<'a> {
+    /// [`AUTO`]: the whole line.
+    pub auto: &'a str,
+    /// `{answer}`: the answer of the first comparison, without votes: "Ship A, skip B".
+    pub answer: &'a str,
     /// `{pair}`: the first comparison, as a question.
     pub pair: &'a str,
     /// `{more}`: how many more there are, as a sentence; nothing if there are none.
@@ -26,6 +33,7 @@ pub struct Marks<'a> {
 impl Marks<'_> {
     fn of(&self, name: &str) -> Option<&str> {
         Some(match name {
+            "answer" => self.answer,
             "pair" => self.pair,
             "more" => self.more,
             "count" => self.count,
@@ -39,7 +47,7 @@ impl Marks<'_> {
 
 impl Default for SubjectPattern {
     fn default() -> Self {
-        Self("{pair} {more}".into())
+        Self(AUTO.into())
     }
 }
 
@@ -63,17 +71,26 @@ impl FromStr for SubjectPattern {
                     name.map_or_else(|| part.to_owned(), |name| format!("{name}}}"))
                 );
                 return Err(InvalidSubject(format!(
-                    "{mark} is not one of: {{pair}}, {{more}}, {{count}}, {{week}}, {{site}}, {{newsletter}}"
+                    "{mark} is not one of: {{answer}}, {{pair}}, {{more}}, {{count}}, {{week}}, {{site}}, {{newsletter}}"
                 )));
             }
         }
+        let text = if text.trim() == AUTO { AUTO } else { text };
         Ok(Self(text.into()))
     }
 }
 
 impl SubjectPattern {
+    /// Returns whether the line is made from what the digest holds.
+    pub fn is_auto(&self) -> bool {
+        self.0 == AUTO
+    }
+
     /// The pattern with its marks filled. What fills one is not looked through for marks.
     pub fn fill(&self, marks: &Marks<'_>) -> String {
+        if self.is_auto() {
+            return marks.auto.to_owned();
+        }
         let mut parts = self.0.split('{');
         let mut filled = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -97,6 +114,8 @@ mod tests {
     #[test]
     fn a_pattern_is_filled_once() {
         let marks = Marks {
+            auto: "Ship A, skip B, and 1 more",
+            answer: "Ship A, skip B",
             pair: "{more} or B?",
             more: "And 1 more",
             count: "2",
@@ -111,10 +130,13 @@ mod tests {
             filled("{pair} {more}"),
             Ok("{more} or B? And 1 more".into())
         );
+        assert_eq!(filled("{answer}!"), Ok("Ship A, skip B!".into()));
+        assert_eq!(filled(" auto "), Ok("Ship A, skip B, and 1 more".into()));
+        assert_eq!(filled("auto {count}"), Ok("auto 2".into()));
         assert_eq!(filled("Verdicts} ({count})"), Ok("Verdicts} (2)".into()));
         assert!(
             filled("{pair} {mor}")
-                .is_err_and(|error| error.starts_with("{mor} is not one of: {pair}, "))
+                .is_err_and(|error| error.starts_with("{mor} is not one of: {answer}, {pair}, "))
         );
         for bad in ["", " ", "{pair", "a\r\nBcc: b", &"x".repeat(201)] {
             assert!(filled(bad).is_err(), "{bad:?}");

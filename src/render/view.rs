@@ -5,6 +5,7 @@ use super::date::Date;
 use super::text::clean;
 use super::text::sentences;
 use super::text::shorten;
+use crate::domain::answer::Answer;
 use crate::domain::catalogue::Panel;
 use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::RatedTool;
@@ -230,6 +231,7 @@ impl Quote {
 #[derive(Debug, Clone)]
 pub struct ComparisonView<'a> {
     pub slug: &'a Slug,
+    pub answer: Answer,
     pub sides: [ToolView<'a>; 2],
     pub scorecard: Vec<ScoreRow>,
     /// One *ship* and one *skip*, where there are such.
@@ -247,6 +249,7 @@ impl<'a> ComparisonView<'a> {
             .map(|contender| ToolView::new(contender, limits));
         Self {
             slug: &matchup.comparison.slug,
+            answer: Answer::new(sides.each_ref().map(|side| (side.name.as_str(), side.panel.0))),
             scorecard: scorecard(matchup, limits),
             quotes: Verdict::ALL
                 .iter()

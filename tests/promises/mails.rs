@@ -298,7 +298,7 @@ async fn five_comparisons_of_the_seeds_length_fit_between_15_and_40_kilobytes() 
     );
     assert_eq!(
         preview.rendered.subject,
-        "Llama 4 Compact (12B) or Mistral Small 3.1? And 4 more verdicts"
+        "Llama 4 Compact or Mistral Small 3.1: ship either, and 4 more"
     );
     assert!(
         text.contains("Verdict         SHIP 4 to 0                     SHIP 3 to 1"),

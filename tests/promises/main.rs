@@ -30,6 +30,7 @@ mod desk_subscriber;
 mod desk_subscribers;
 mod desk_week;
 mod desk_write;
+mod digest_answers;
 mod digests;
 mod disks;
 mod embedding;

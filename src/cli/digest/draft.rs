@@ -77,7 +77,7 @@ pub struct EditArguments {
     /// Put these comparisons first, in this order; the others follow as they are
     #[arg(long, value_name = "SLUG", num_args = 1.., value_delimiter = ',')]
     order: Vec<Slug>,
-    /// Set the subject; {pair}, {more}, {count}, {week}, {site} and {newsletter} are filled in; "" goes back to mail.subject
+    /// Set the subject; {answer}, {pair}, {more}, {count}, {week}, {site} and {newsletter} are filled in; "" goes back to mail.subject
     #[arg(long, value_name = "TEXT")]
     subject: Option<String>,
     /// Set the line that lists of mails show after the subject; filled in like the subject; "" makes it from the comparisons

@@ -8,6 +8,7 @@ use super::plain;
 use super::plain::TextItem;
 use super::plain::paragraph;
 use super::plain::tidy;
+use crate::domain::answer::Answer;
 use crate::domain::catalogue::Votes;
 use crate::domain::digest::DigestContent;
 use crate::domain::digest::Opening;
@@ -54,6 +55,8 @@ pub struct FittedDigest {
 struct DigestHtml<'a> {
     frame: &'a MailFrame<'a>,
     lead: &'a Lead,
+    /// Those in full and those in brief.
+    all: &'a [ComparisonView<'a>],
     duels: &'a [ComparisonView<'a>],
     brief: &'a [ComparisonView<'a>],
     sample: bool,
@@ -72,8 +75,9 @@ struct DigestHtml<'a> {
 struct DigestText<'a> {
     frame: &'a MailFrame<'a>,
     subtitle: String,
-    lead: String,
-    call: String,
+    line: String,
+    count: String,
+    answers: Vec<String>,
     items: Vec<TextItem>,
     brief: Vec<(String, String)>,
     sample: bool,
@@ -128,7 +132,7 @@ fn within(
     let lead = Lead::new(content, &all);
     let subject = subject(site, content, &all);
     let monday = Date::monday(site, content.slot);
-    let preheader = written_preheader(site, content, &all).unwrap_or_else(|| preheader(&lead));
+    let preheader = written_preheader(site, content, &all).unwrap_or_else(|| lead.line.clone());
     let mut frame = MailFrame::new(site, &subject, &site.newsletter, &preheader);
     frame.week = Some(monday.clone());
     let why = super::why(site);
@@ -144,12 +148,9 @@ fn within(
     let text = DigestText {
         frame: &frame,
         subtitle: paragraph(&format!("{}, week of {}", clean(&site.name), monday.words)),
-        lead: paragraph(&lead.count),
-        call: lead
-            .call
-            .as_ref()
-            .map(|call| paragraph(&format!("{}: {}", call.label.to_uppercase(), call.words)))
-            .unwrap_or_default(),
+        line: paragraph(&frame.preheader),
+        count: paragraph(&lead.count),
+        answers: plain::answers(&all),
         items: duels.iter().enumerate().map(item).collect(),
         brief: brief
             .iter()
@@ -183,6 +184,7 @@ fn within(
     let html = DigestHtml {
         frame: &frame,
         lead: &lead,
+        all: &all,
         duels,
         brief,
         sample,
@@ -238,12 +240,14 @@ fn filled(
         1 => "And 1 more verdict".into(),
         more => format!("And {more} more verdicts"),
     };
-    let pair = format!(
-        "{} or {}?",
-        shorten(&first.sides[0].name, max),
-        shorten(&first.sides[1].name, max)
-    );
+    let names = first.sides.each_ref().map(|side| shorten(&side.name, max));
+    let pair = format!("{} or {}?", names[0], names[1]);
+    let side = |i: usize| (names[i].as_str(), first.sides[i].panel.0);
+    let answer = Answer::new([side(0), side(1)]);
+    let others = if has_more { content.items.len().saturating_sub(1) } else { 0 };
     clean(&pattern.fill(&Marks {
+        auto: &answer.subject(others),
+        answer: &answer.short(),
         pair: &pair,
         more: &more,
         count: &content.items.len().to_string(),
@@ -260,30 +264,11 @@ fn written_preheader(
     duels: &[ComparisonView<'_>],
 ) -> Option<String> {
     let pattern: SubjectPattern = content.text.preheader.parse().ok()?;
+    if pattern.is_auto() {
+        return None;
+    }
     let line = filled(&pattern, site, content, duels.first()?, (60, true));
     (!line.is_empty()).then_some(line)
-}
-
-/// Returns what a list of mails shows after the subject, which already names the first pair: where the panel is split, or else what
-/// there is; 40 to 90 characters.
-fn preheader(lead: &Lead) -> String {
-    let point = lead
-        .call
-        .as_ref()
-        .map(|call| call.point.as_str())
-        .unwrap_or_default();
-    let forms = [
-        format!("{point} {}", lead.tally),
-        format!("{} Scores, prices and the sharpest lines.", lead.count),
-        lead.count.clone(),
-    ];
-    let fits = |form: &&String| (40..=super::PREHEADER).contains(&form.trim().chars().count());
-    forms
-        .iter()
-        .find(fits)
-        .unwrap_or(&forms[1])
-        .trim()
-        .to_owned()
 }
 
 /// Opening of a digest, in words.

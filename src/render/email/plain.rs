@@ -13,8 +13,8 @@ const WIDTH: usize = 78;
 
 /// A comparison in lines that fit.
 pub(super) struct TextItem {
+    pub kicker: String,
     pub heading: String,
-    pub category: String,
     pub table: String,
     pub quotes: Vec<String>,
     pub why: String,
@@ -30,10 +30,9 @@ impl TextItem {
         total: usize,
         duel: &ComparisonView<'_>,
     ) -> Self {
-        let title = duel.title().to_uppercase();
         Self {
-            heading: paragraph(&format!("{}. {title}", index + 1)),
-            category: paragraph(&format!("{} of {total}, {}", index + 1, duel.category())),
+            kicker: paragraph(&format!("{} of {total}, {}: {}", index + 1, duel.category(), duel.title())),
+            heading: paragraph(&format!("{}. {}", index + 1, duel.answer.sentence())),
             table: table(duel),
             quotes: duel.quotes.iter().map(quotation).collect(),
             why: if duel.reasons.is_empty() {
@@ -102,6 +101,16 @@ fn table(duel: &ComparisonView<'_>) -> String {
 
 fn table_row(head: &str, [left, right]: &[String; 2]) -> String {
     row(&[(head, 14), (left, 30), (right, 30)])
+}
+
+/// The answers of all comparisons, numbered as the comparisons are.
+pub(super) fn answers(duels: &[ComparisonView<'_>]) -> Vec<String> {
+    let line = |(i, duel): (usize, &ComparisonView<'_>)| {
+        let mark = format!("{}. ", i + 1);
+        let lines = wrap(&duel.answer.sentence(), WIDTH - mark.len());
+        format!("{mark}{}", lines.join(&format!("\n{}", " ".repeat(mark.len()))))
+    };
+    duels.iter().enumerate().map(line).collect()
 }
 
 /// Returns how readers and panel voted, in plain characters; nothing where nobody did.

@@ -121,7 +121,7 @@ pub fn digest(
     let title = format!("{}, week of {}", site.newsletter, monday.words);
     let (path, description) = (
         format!("/digests/{}", content.slot),
-        format!("{} {}", lead.count, lead.contest),
+        format!("{} {}", lead.line, lead.count),
     );
     let page = DigestPage {
         frame: PageFrame {

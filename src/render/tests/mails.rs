@@ -134,18 +134,21 @@ fn a_subject_names_what_is_inside_and_gets_shorter_with_long_names() {
     let subject = |matchups: Vec<RatedComparison>| digest_of(matchups).subject;
     assert_eq!(
         subject((1..=5).map(matchup).collect()),
-        "Llama 1 or Mistral Small 3.1? And 4 more verdicts"
+        "Ship Llama 1, too close to call on Mistral Small 3.1, and 4 more"
     );
-    assert_eq!(subject(vec![matchup(1)]), "Llama 1 or Mistral Small 3.1?");
+    assert_eq!(
+        subject(vec![matchup(1)]),
+        "Ship Llama 1, too close to call on Mistral Small 3.1"
+    );
     let mut long = matchup(1);
     long.left.tool.name = "A tool with a name as long as a short sentence about nothing".into();
     assert_eq!(
         subject(vec![long.clone(), matchup(2)]),
-        "A tool with a name as long as a short sentence about nothing or Mistral Small 3.1?"
+        "Ship A tool with a name as long as…, too close to call on Mistral Small 3.1, and 1 more"
     );
     long.right.tool.name = long.left.tool.name.clone();
     let both =
-        "A tool with a name as long as… or A tool with a name as long as…? And 1 more verdict";
+        "Ship A tool with a name as long as…, too close to call on A tool with a name as long as…";
     assert_eq!(subject(vec![long, matchup(2)]), both);
 }
 
@@ -171,6 +174,10 @@ fn a_setting_says_how_a_subject_is_made() {
             vec![matchup(1), matchup(2)]
         ),
         "[Ship or Skip] 2 verdicts. And 1 more verdict"
+    );
+    assert_eq!(
+        subject("{answer}. {more}", vec![matchup(1), matchup(2)]),
+        "Ship Llama 1, too close to call on Mistral Small 3.1. And 1 more verdict"
     );
     assert_eq!(
         subject("{more}", vec![matchup(1)]),
@@ -212,7 +219,7 @@ fn behind_the_subject_stand_40_to_90_characters_and_then_nothing_of_the_mail() {
     assert!(
         digest_of([matchup(1)])
             .html
-            .contains(">Mistral Small 3.1 splits the panel 1 to 1. 1 ship, 1 split.")
+            .contains(">Ship Llama 1 (2 to 1). Too close to call on Mistral Small 3.1 (1 to 1).")
     );
 }
 
