@@ -347,10 +347,7 @@ mod tests {
 
     #[test]
     fn a_qualifier_is_left_out_unless_it_tells_the_tools_apart() {
-        let (all, none) = (
-            Panel { ships: 3, skips: 0 },
-            Panel { ships: 0, skips: 3 },
-        );
+        let (all, none) = (Panel { ships: 3, skips: 0 }, Panel { ships: 0, skips: 3 });
         let short = |left, right| Answer::new([(left, all), (right, none)]).short();
         assert_eq!(short("Llama (12B)", "Phi (4B)"), "Ship Llama, skip Phi");
         assert_eq!(

@@ -249,7 +249,11 @@ impl<'a> ComparisonView<'a> {
             .map(|contender| ToolView::new(contender, limits));
         Self {
             slug: &matchup.comparison.slug,
-            answer: Answer::new(sides.each_ref().map(|side| (side.name.as_str(), side.panel.0))),
+            answer: Answer::new(
+                sides
+                    .each_ref()
+                    .map(|side| (side.name.as_str(), side.panel.0)),
+            ),
             scorecard: scorecard(matchup, limits),
             quotes: Verdict::ALL
                 .iter()

@@ -120,13 +120,20 @@ async fn a_pattern_of_the_operator_or_of_the_issue_makes_the_subject() {
         subject().await,
         "Ship Marrow, skip Quillwork (2026-W48): Quillwork (7B) or Marrow?"
     );
-    let slot = test_app.app.draft_digest(&Actor::cli()).await.expect("a draft");
+    let slot = test_app
+        .app
+        .draft_digest(&Actor::cli())
+        .await
+        .expect("a draft");
     let edit = async |subject: &str| {
         let changes = Changes {
             subject: Some(subject.into()),
             ..Changes::default()
         };
-        let edited = test_app.app.edit_digest(&Actor::cli(), slot, &changes).await;
+        let edited = test_app
+            .app
+            .edit_digest(&Actor::cli(), slot, &changes)
+            .await;
         edited.expect("edited");
     };
     edit("auto").await;

@@ -244,7 +244,11 @@ fn filled(
     let pair = format!("{} or {}?", names[0], names[1]);
     let side = |i: usize| (names[i].as_str(), first.sides[i].panel.0);
     let answer = Answer::new([side(0), side(1)]);
-    let others = if has_more { content.items.len().saturating_sub(1) } else { 0 };
+    let others = if has_more {
+        content.items.len().saturating_sub(1)
+    } else {
+        0
+    };
     clean(&pattern.fill(&Marks {
         auto: &answer.subject(others),
         answer: &answer.short(),

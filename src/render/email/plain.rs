@@ -31,7 +31,12 @@ impl TextItem {
         duel: &ComparisonView<'_>,
     ) -> Self {
         Self {
-            kicker: paragraph(&format!("{} of {total}, {}: {}", index + 1, duel.category(), duel.title())),
+            kicker: paragraph(&format!(
+                "{} of {total}, {}: {}",
+                index + 1,
+                duel.category(),
+                duel.title()
+            )),
             heading: paragraph(&format!("{}. {}", index + 1, duel.answer.sentence())),
             table: table(duel),
             quotes: duel.quotes.iter().map(quotation).collect(),
@@ -108,7 +113,10 @@ pub(super) fn answers(duels: &[ComparisonView<'_>]) -> Vec<String> {
     let line = |(i, duel): (usize, &ComparisonView<'_>)| {
         let mark = format!("{}. ", i + 1);
         let lines = wrap(&duel.answer.sentence(), WIDTH - mark.len());
-        format!("{mark}{}", lines.join(&format!("\n{}", " ".repeat(mark.len()))))
+        format!(
+            "{mark}{}",
+            lines.join(&format!("\n{}", " ".repeat(mark.len())))
+        )
     };
     duels.iter().enumerate().map(line).collect()
 }

@@ -38,7 +38,9 @@ pub fn comparison(name: &str, category: &str, published_at: Timestamp) -> String
 pub fn judged(tools: [(&str, (usize, usize)); 2], published_at: Timestamp) -> String {
     let at = published_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let slug = |name: &str| {
-        let letters = name.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), " ");
+        let letters = name
+            .to_lowercase()
+            .replace(|c: char| !c.is_ascii_alphanumeric(), " ");
         letters.split_whitespace().collect::<Vec<_>>().join("-")
     };
     let tool = |(name, (ships, skips)): (&str, (usize, usize))| {
