@@ -315,7 +315,7 @@ async fn bounce(storage: &Storage, id: i64) -> f64 {
     };
     let mail = InboundMail {
         fingerprint: &fingerprint,
-        channel: verdicts::domain::inbound::InboundChannel::Imap,
+        channel: verdicts::domain::inbound_channel::InboundChannel::Imap,
         finding: &finding,
         about: Some((about, InboundAction::Count(&refusal))),
         unmatched: None,

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::app::Failure;
 use crate::app::returns::inbound::Returned;
 use crate::config::Settings;
-use crate::domain::inbound::InboundChannel;
+use crate::domain::inbound_channel::InboundChannel;
 use crate::storage::inbound::InboundResult;
 
 /// Time that a command waits for its turn, and while the database server has no connection left: a mail server starts a pipe for each mail, a

@@ -23,30 +23,6 @@ named! {
 }
 
 named! {
-    /// The way by which a mail, or a provider's word of one, came back.
-    InboundChannel {
-        /// The command `verdicts inbound`: a pipe from a mail server, or a file.
-        Command => "command",
-        /// Our LMTP listener.
-        Lmtp => "lmtp",
-        /// A mailbox at an IMAP server.
-        Imap => "imap",
-        /// A webhook of Amazon SES.
-        Ses => "ses",
-        /// A webhook of Postmark.
-        Postmark => "postmark",
-        /// A webhook of Twilio SendGrid.
-        SendGrid => "sendgrid",
-        /// A webhook of Mailgun.
-        Mailgun => "mailgun",
-        /// A webhook of Resend.
-        Resend => "resend",
-        /// A webhook with our own plain signature.
-        Signed => "signed",
-    }
-}
-
-named! {
     /// Reason why a mail did not arrive.
     Reason {
         /// There is no such mailbox, or no longer.

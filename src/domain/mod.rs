@@ -17,6 +17,7 @@ pub mod digest_note;
 pub mod due;
 pub mod history;
 pub mod inbound;
+pub mod inbound_channel;
 pub mod issue_text;
 pub mod job;
 pub mod limits;
@@ -63,15 +64,15 @@ pub fn from_millis(millis: i64) -> Timestamp {
 #[error("{text:?} is not one of: {}", known.join(", "))]
 pub struct UnknownName {
     text: String,
-    known: &'static [&'static str],
+    known: Vec<&'static str>,
 }
 
 impl UnknownName {
     /// `text`, where one of `known` was expected.
-    pub fn new(text: &str, known: &'static [&'static str]) -> Self {
+    pub fn new(text: &str, known: &[&'static str]) -> Self {
         Self {
             text: text.to_owned(),
-            known,
+            known: known.to_vec(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Events of mail providers about our mails, over HTTP.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::inbound::CorrelationIds;
-use super::inbound::InboundChannel;
 use super::inbound::RecipientReport;
 use super::named;
 
@@ -33,16 +35,77 @@ named! {
     }
 }
 
+/// Form of the keys that prove a provider's requests, as the settings hold them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyForm {
+    /// The ARN of an SNS topic; public.
+    SnsTopic,
+    /// `user:password`, as in the address that the provider is given.
+    UserAndPassword,
+    /// A public key, base64 on one line.
+    PublicKey,
+    /// `whsec_` and base64, the form of Svix and of Standard Webhooks.
+    WebhookSecret,
+    /// A text of at least [`SECRET_MIN`] characters.
+    SharedSecret,
+}
+
+/// Characters of the shortest secret that is accepted.
+const SECRET_MIN: usize = 16;
+
 impl Provider {
-    /// The channel of what it tells.
-    pub fn channel(self) -> InboundChannel {
+    /// Form of its keys.
+    pub const fn key_form(self) -> KeyForm {
         match self {
-            Self::Ses => InboundChannel::Ses,
-            Self::Postmark => InboundChannel::Postmark,
-            Self::SendGrid => InboundChannel::SendGrid,
-            Self::Mailgun => InboundChannel::Mailgun,
-            Self::Resend => InboundChannel::Resend,
-            Self::Signed => InboundChannel::Signed,
+            Self::Ses => KeyForm::SnsTopic,
+            Self::Postmark => KeyForm::UserAndPassword,
+            Self::SendGrid => KeyForm::PublicKey,
+            Self::Resend => KeyForm::WebhookSecret,
+            Self::Mailgun | Self::Signed => KeyForm::SharedSecret,
+        }
+    }
+}
+
+impl KeyForm {
+    /// True if the keys may be shown.
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::SnsTopic | Self::PublicKey)
+    }
+
+    /// Returns true if `key` has this form.
+    pub fn accepts(self, key: &str) -> bool {
+        let base64 = |text: &str| STANDARD.decode(text).is_ok_and(|bytes| bytes.len() >= 16);
+        match self {
+            Self::SnsTopic => {
+                key.starts_with("arn:")
+                    && key.split(':').nth(2) == Some("sns")
+                    && key.split(':').count() == 6
+            }
+            Self::UserAndPassword => key
+                .split_once(':')
+                .is_some_and(|(user, word)| !user.is_empty() && word.len() >= SECRET_MIN),
+            Self::PublicKey => base64(key),
+            Self::WebhookSecret => key.strip_prefix("whsec_").is_some_and(base64),
+            Self::SharedSecret => key.len() >= SECRET_MIN,
+        }
+    }
+
+    /// The form in words, for the sentence about a key that is refused. Never quotes the key.
+    pub const fn expected(self) -> &'static str {
+        match self {
+            Self::SnsTopic => "expected topics like arn:aws:sns:eu-west-1:123456789012:bounces",
+            Self::UserAndPassword => {
+                "expected user:password, the password of at least 16 characters"
+            }
+            Self::PublicKey => {
+                "expected public keys as the provider shows them: one line of base64, no BEGIN and END"
+            }
+            Self::WebhookSecret => {
+                "expected signing secrets as the provider shows them: whsec_ and base64"
+            }
+            Self::SharedSecret => {
+                "each secret needs at least 16 characters; `openssl rand -hex 32` makes one"
+            }
         }
     }
 }

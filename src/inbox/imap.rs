@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::Failure;
-use crate::domain::inbound::InboundChannel;
 use crate::domain::inbound::MailboxStep;
+use crate::domain::inbound_channel::InboundChannel;
 use crate::mail::imap;
 use crate::mail::imap::Account;
 use crate::mail::imap::Fetched;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::connections::ConnectionPermit;
-use crate::domain::inbound::InboundChannel;
+use crate::domain::inbound_channel::InboundChannel;
 use crate::domain::places::Phase;
 
 /// The longest command (RFC 5321 4.5.3.1.4 asks for 512 bytes, its extensions for more), and recipients of one mail.

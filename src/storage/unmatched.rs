@@ -4,7 +4,7 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use crate::domain::Timestamp;
-use crate::domain::inbound::InboundChannel;
+use crate::domain::inbound_channel::InboundChannel;
 
 /// Rows that are kept: anybody can write a report.
 const ROWS_MAX: i64 = 10_000;

@@ -55,7 +55,7 @@ async fn take(test_app: &TestApp, mail: &str) -> InboundResult {
         .app
         .take_inbound(
             mail.as_bytes(),
-            verdicts::domain::inbound::InboundChannel::Command,
+            verdicts::domain::inbound_channel::InboundChannel::Command,
         )
         .await
         .expect("taken")

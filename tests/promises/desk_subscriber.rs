@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use reqwest::StatusCode;
-use verdicts::domain::inbound::InboundChannel;
+use verdicts::domain::inbound_channel::InboundChannel;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::domain::user::Role;
 

@@ -127,7 +127,7 @@ pub async fn take(test_app: &TestApp, mail: &str) -> InboundResult {
         .app
         .take_inbound(
             mail.as_bytes(),
-            verdicts::domain::inbound::InboundChannel::Command,
+            verdicts::domain::inbound_channel::InboundChannel::Command,
         )
         .await
         .expect("taken")
@@ -317,7 +317,7 @@ on_both! {
              Feedback-Type: abuse\nUser-Agent: X/1\nVersion: 1\n\n--b\nContent-Type: message/rfc822\n\nTo: redacted@redacted.example\n\
              From: news@verdicts.example\nList-Unsubscribe: <{link}>\n\nhello\n--b--\n"
         );
-        let (returned, taken) = test_app.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken");
+        let (returned, taken) = test_app.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound_channel::InboundChannel::Command).await.expect("taken");
         assert_eq!(returned.lines().collect::<Vec<_>>(), [(READER, Classification::Complaint)]);
         assert_eq!((taken, test_app.state_of(READER).await), (InboundResult::Ended, Some(SubscriberState::Complained)));
     }

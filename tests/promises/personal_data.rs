@@ -140,7 +140,7 @@ async fn app_with_a_full_life(test_db: TestDb) -> (TestApp, String) {
         .app
         .take_inbound(
             returned.as_bytes(),
-            verdicts::domain::inbound::InboundChannel::Command,
+            verdicts::domain::inbound_channel::InboundChannel::Command,
         )
         .await
         .expect("taken");

@@ -142,7 +142,7 @@ on_both! {
         let news: Vec<_> = after.iter().filter(|row| !before.contains(row)).collect();
         assert!(after == before, "{news:?}");
         let own = format!("From: {READER}\nTo: {}\nSubject: unsubscribe\n\n", forger.return_path);
-        assert_eq!(test_app.app.take_inbound(own.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken").1, InboundResult::Ended, "what is one's own still acts");
+        assert_eq!(test_app.app.take_inbound(own.as_bytes(), verdicts::domain::inbound_channel::InboundChannel::Command).await.expect("taken").1, InboundResult::Ended, "what is one's own still acts");
     }
 
     async fn forged_ids_in_a_providers_events_change_nobody(test_db) {
@@ -195,7 +195,7 @@ on_both! {
         test_app.seed_subscribers("more", 3).await;
         let listed = test_app.app.storage.subscribers_after(0, 100).await.expect("a list");
         let old = |email: &str| Old { subscriber: listed.iter().find(|one| one.subscriber.email == email).expect("known").subscriber.id };
-        let take = async |mail: String| test_app.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken").1;
+        let take = async |mail: String| test_app.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound_channel::InboundChannel::Command).await.expect("taken").1;
 
         let reader = old(READER);
         let id = reader.message_id();

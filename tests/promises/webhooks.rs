@@ -32,7 +32,7 @@ on_both! {
         let again = world.test_app.test_db.again();
         world.test_app.stop.cancel();
         world.test_app.app.storage.close().await;
-        let test_app = TestApp::open_with(again, |settings| settings.webhooks.signed = vec![SIGNED.into()]).await;
+        let test_app = TestApp::open_with(again, |settings| settings.webhooks.set_keys(verdicts::domain::webhook::Provider::Signed, vec![SIGNED.into()])).await;
         let (app, stop) = (test_app.app.clone(), test_app.stop.clone());
         tokio::spawn(async move { app.act_on_webhooks_until(&stop).await });
         crate::support::until("the reader is bounced", async || test_app.state_of(READER).await == Some(SubscriberState::Bounced)).await;

@@ -23,6 +23,8 @@ use crate::app::returns::inbound::MatchedSubscriber;
 use crate::app::returns::inbound::ReportSource;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
+use crate::domain::inbound_channel::InboundChannel;
+use crate::domain::secret::Secret;
 use crate::domain::webhook::Provider;
 use crate::domain::webhook::WebhookEvent;
 use crate::mail::providers;
@@ -138,10 +140,10 @@ impl App {
         }
         let proven = match provider {
             Provider::Ses => {
-                self.open_envelope(&self.settings.webhooks.ses, posted.body)
-                    .await?
+                let topics: Vec<&str> = keys.iter().map(Secret::expose).collect();
+                self.open_envelope(&topics, posted.body).await?
             }
-            _ => providers::identify(provider, &keys, posted, self.now()).and_then(|id| {
+            _ => providers::identify(provider, keys, posted, self.now()).and_then(|id| {
                 let body = std::str::from_utf8(posted.body).map_err(|_| Untrusted::Unsigned)?;
                 Ok((id, sns::SnsMessage::Message(body.to_owned())))
             }),
@@ -207,7 +209,7 @@ impl App {
     /// Opens an envelope of SNS by the certificate that it names.
     async fn open_envelope(
         &self,
-        topics: &[String],
+        topics: &[&str],
         body: &[u8],
     ) -> Result<Result<(String, sns::SnsMessage), Untrusted>, Failure> {
         let Some(envelope) = sns::SnsEnvelope::parse(body) else {
@@ -336,7 +338,7 @@ impl App {
             ])[..32];
             let arrival = ReportSource {
                 fingerprint,
-                channel: request.provider.channel(),
+                channel: InboundChannel::Webhook(request.provider),
                 unmatched: None,
                 is_again: false,
                 raw,

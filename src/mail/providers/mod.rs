@@ -1,8 +1,8 @@
 //! Webhooks of providers, read: whether it is the provider who tells, and what it says. No I/O; bounded by the size of
 //! what was posted.
 //!
-//! A file for each provider holds how its requests are proven ([`identify`]) and what its events mean ([`read`]): the page of
-//! its documentation that says so stands there. `verdict` is what they share: the receiving server's words count for more than
+//! A file for each provider holds how its requests are proven ([`identify`]) and what its events mean ([`read`]), with the page of
+//! its documentation that says so; one line of a table names the two functions. `verdict` is what they share: the receiving server's words count for more than
 //! the provider's class of them, and *hard* is only what is certain. `sns` is the envelope that SES's events come in.
 
 mod mailgun;
@@ -64,22 +64,37 @@ pub enum Untrusted {
     Elsewhere,
 }
 
+/// The two functions that each provider's file has.
+struct WebhookReader {
+    /// Proves a request, see [`identify`].
+    identify: fn(&[Secret], Posted<'_>, Timestamp) -> Result<String, Untrusted>,
+    /// Reads the events of a body, see [`read`].
+    read: fn(&Value) -> Vec<WebhookEvent>,
+}
+
+/// The table of providers.
+fn reader(provider: Provider) -> WebhookReader {
+    let (identify, read): (fn(&[Secret], Posted<'_>, Timestamp) -> _, fn(&Value) -> _) =
+        match provider {
+            Provider::Ses => (|_, _, _| Err(Untrusted::Unsigned), ses::read),
+            Provider::Postmark => (postmark::identify, postmark::read),
+            Provider::SendGrid => (sendgrid::identify, sendgrid::read),
+            Provider::Mailgun => (mailgun::identify, mailgun::read),
+            Provider::Resend => (resend::identify, resend::read),
+            Provider::Signed => (signed::identify, signed::read),
+        };
+    WebhookReader { identify, read }
+}
+
 /// Checks with the configured keys that the provider sent the request; returns an id that stays the same when the provider sends it
-/// again. Not for [`Provider::Ses`], whose key is fetched: see [`sns`].
+/// again. Refuses everything of [`Provider::Ses`], whose key is fetched: see [`sns`].
 pub fn identify(
     provider: Provider,
     keys: &[Secret],
     posted: Posted<'_>,
     now: Timestamp,
 ) -> Result<String, Untrusted> {
-    match provider {
-        Provider::Ses => Err(Untrusted::Unsigned),
-        Provider::Postmark => postmark::identify(keys, posted),
-        Provider::SendGrid => sendgrid::identify(keys, posted, now),
-        Provider::Mailgun => mailgun::identify(keys, posted, now),
-        Provider::Resend => resend::identify(keys, posted, now),
-        Provider::Signed => signed::identify(keys, posted, now),
-    }
+    (reader(provider).identify)(keys, posted, now)
 }
 
 /// Returns what it says that is worth acting on: nothing of mails that arrived, were opened or clicked, and nothing where it is not
@@ -88,14 +103,7 @@ pub fn read(provider: Provider, body: &str) -> Vec<WebhookEvent> {
     let Ok(value) = serde_json::from_str::<Value>(body) else {
         return Vec::new();
     };
-    let mut events = match provider {
-        Provider::Ses => ses::read(&value),
-        Provider::Postmark => postmark::read(&value),
-        Provider::SendGrid => sendgrid::read(&value),
-        Provider::Mailgun => mailgun::read(&value),
-        Provider::Resend => resend::read(&value),
-        Provider::Signed => signed::read(&value),
-    };
+    let mut events = (reader(provider).read)(&value);
     events.truncate(MOST);
     events
 }

@@ -19,6 +19,7 @@ use super::verdict::did;
 use super::verdict::domains;
 use super::verdict::event;
 use super::verdict::failed;
+use crate::domain::Timestamp;
 use crate::domain::inbound::Classification;
 use crate::domain::inbound::CorrelationIds;
 use crate::domain::inbound::Reason;
@@ -27,7 +28,7 @@ use crate::domain::webhook::WebhookEvent;
 use crate::mail::inbound;
 
 /// `keys`: each `user:password` as it stands in the webhook's address.
-pub fn identify(keys: &[Secret], posted: Posted<'_>) -> Result<String, Untrusted> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>, _now: Timestamp) -> Result<String, Untrusted> {
     let (scheme, given) = posted
         .header("authorization")?
         .split_once(' ')

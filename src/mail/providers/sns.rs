@@ -66,8 +66,8 @@ impl SnsEnvelope {
     }
 
     /// Returns where its certificate is, if it is of one of the topics.
-    pub fn certificate(&self, topics: &[String]) -> Result<Url, Untrusted> {
-        if !topics.contains(&self.topic_arn) {
+    pub fn certificate(&self, topics: &[&str]) -> Result<Url, Untrusted> {
+        if !topics.contains(&self.topic_arn.as_str()) {
             return Err(Untrusted::Elsewhere);
         }
         let url = self.amazons(&self.signing_cert_url)?;

@@ -24,6 +24,7 @@ use serde_json::json;
 use sha2::Sha256;
 use verdicts::app::Fetch;
 use verdicts::domain::subscriber::SubscriberState;
+use verdicts::domain::webhook::Provider;
 
 use crate::support::TestApp;
 use crate::support::TestDb;
@@ -170,18 +171,36 @@ impl World {
             settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
             let keys = &mut settings.webhooks;
             // Each has a second key: the one that is rotated out, or in.
-            keys.ses = vec![
-                "arn:aws:sns:eu-west-1:123456789012:other".into(),
-                TOPIC.into(),
-            ];
-            keys.postmark = vec!["old:another password of letters".into(), POSTMARK.into()];
-            keys.sendgrid = vec![STANDARD.encode([1; 91]), public];
-            keys.mailgun = vec!["an older signing key".into(), MAILGUN.into()];
-            keys.resend = vec![
-                format!("whsec_{}", STANDARD.encode([1; 24])).into(),
-                RESEND.into(),
-            ];
-            keys.signed = vec!["an older secret of it".into(), SIGNED.into()];
+            keys.set_keys(
+                Provider::Ses,
+                vec![
+                    "arn:aws:sns:eu-west-1:123456789012:other".into(),
+                    TOPIC.into(),
+                ],
+            );
+            keys.set_keys(
+                Provider::Postmark,
+                vec!["old:another password of letters".into(), POSTMARK.into()],
+            );
+            keys.set_keys(
+                Provider::SendGrid,
+                vec![STANDARD.encode([1; 91]).into(), public.into()],
+            );
+            keys.set_keys(
+                Provider::Mailgun,
+                vec!["an older signing key".into(), MAILGUN.into()],
+            );
+            keys.set_keys(
+                Provider::Resend,
+                vec![
+                    format!("whsec_{}", STANDARD.encode([1; 24])).into(),
+                    RESEND.into(),
+                ],
+            );
+            keys.set_keys(
+                Provider::Signed,
+                vec!["an older secret of it".into(), SIGNED.into()],
+            );
             adapt(settings);
         })
         .await;

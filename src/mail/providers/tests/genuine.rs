@@ -286,7 +286,7 @@ proptest! {
             "SignatureVersion": version, "Signature": STANDARD.encode(&texts[3]), "SigningCertURL": url, "SubscribeURL": texts[4],
             "Token": texts[5] });
         let envelope = sns::SnsEnvelope::parse(body.to_string().as_bytes()).expect("an envelope");
-        if let Ok(url) = envelope.certificate(std::slice::from_ref(&topic)) {
+        if let Ok(url) = envelope.certificate(&[topic.as_str()]) {
             prop_assert_eq!((url.scheme(), url.host_str(), url.port()), ("https", Some("sns.eu-west-1.amazonaws.com"), None));
             prop_assert!(url.username().is_empty() && url.path().starts_with("/SimpleNotificationService-"));
         }
@@ -299,8 +299,8 @@ proptest! {
         let names = ["authorization", "svix-id", "svix-timestamp", "svix-signature", "x-verdicts-timestamp", "x-verdicts-signature",
             "x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp", "x"];
         let headers: Vec<(&str, &str)> = names.iter().cycle().skip(name).take(9).map(|name| (*name, value.as_str())).collect();
-        let topics = ["0123456789abcdef0123456789abcdef".to_owned()];
-        let keys = [topics[0].as_str().into()];
+        let topics = ["0123456789abcdef0123456789abcdef"];
+        let keys = [topics[0].into()];
         for provider in Provider::ALL {
             let posted = Posted { headers: &headers, body: &body };
             prop_assert!(identify(*provider, &keys, posted, at(1_764_000_000)).is_err());
