@@ -21,7 +21,7 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 20] = [
+const HOMES: [(&str, &str); 21] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("pulldown_cmark", "render"),
@@ -41,6 +41,7 @@ const HOMES: [(&str, &str); 20] = [
     ("clap", "cli"),
     ("argon2", "identity"),
     ("totp_rs", "identity"),
+    ("webauthn_rs", "identity"),
     ("qrcode", "identity"),
 ];
 

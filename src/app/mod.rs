@@ -49,6 +49,7 @@ use crate::domain::to_millis;
 use crate::domain::token::Secrets;
 use crate::domain::verp::ReturnPath;
 use crate::domain::zone::Zone;
+use crate::identity::passkey::Passkeys;
 use crate::identity::password::Passwords;
 use crate::mail::ConnectionLimits;
 use crate::mail::Mailbox;
@@ -139,8 +140,18 @@ pub struct App {
     pub(crate) readers_at: Mutex<Option<(Timestamp, u64)>>,
     /// Hashes passwords of the desk's users.
     pub(crate) passwords: Passwords,
+    /// Passkeys of the desk's users; the error says why there are none.
+    pub(crate) passkeys: Result<Passkeys, String>,
     /// Jobs of the desk that this process does.
     pub(crate) jobs: jobs::Jobs,
+}
+
+/// Passkeys for the address of the desk.
+fn passkeys(settings: &Settings) -> Result<Passkeys, String> {
+    let url = settings.desk_url();
+    let parsed =
+        url::Url::parse(&url).map_err(|_| format!("Passkeys are off: {url} is no address."))?;
+    Passkeys::new(&parsed, &settings.site.name)
 }
 
 /// Opens the database as the settings say.
@@ -228,6 +239,7 @@ impl App {
             said: delivery::waiting::StallNotices::default(),
             readers_at: Mutex::default(),
             passwords: Passwords::default(),
+            passkeys: passkeys(&settings),
             jobs: jobs::Jobs::default(),
             settings,
         }))

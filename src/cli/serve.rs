@@ -208,6 +208,9 @@ pub(super) async fn wait_for_database(
 
 /// Says how the desk gets its first owner: by a link for the person at the terminal. A log is read by many, so it names the command.
 async fn offer_setup(app: &App) -> Result<(), Failure> {
+    if let (true, Err(sentence)) = (app.settings.desk.enabled, app.passkeys()) {
+        tracing::info!("{sentence}");
+    }
     if std::io::stderr().is_terminal() {
         if let Some(link) = app.setup_link().await? {
             say(format_args!("Set up the desk: {}", link.url));

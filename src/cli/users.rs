@@ -18,6 +18,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::address::InvalidAddress;
 use crate::domain::user::Role;
 use crate::domain::user::User;
+use crate::storage::passkeys::UserPasskey;
 
 /// Longest password that is read from stdin, in bytes.
 const INPUT_MAX: u64 = 8 << 10;
@@ -69,10 +70,22 @@ pub enum UsersCommand {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Take a user's authenticator app and recovery codes away; their sessions end
+    /// Take a user's authenticator app, recovery codes and passkeys away; their sessions end
     ResetSecondFactor {
         #[arg(value_parser = parse_email)]
         email: EmailAddress,
+    },
+    /// List a user's passkeys
+    Passkeys {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+    },
+    /// Remove a passkey of a user, so that it signs in no longer
+    RemovePasskey {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+        /// The passkey, as `users passkeys` shows it
+        passkey: String,
     },
     /// End all sessions of a user
     SignOut {
@@ -134,6 +147,13 @@ impl UsersCommand {
             Self::ResetSecondFactor { email } => {
                 change(app, &email, AccountChange::ResetSecondFactor, output).await?
             }
+            Self::Passkeys { email } => passkeys(app, &email, output).await?,
+            Self::RemovePasskey { email, passkey } => {
+                let user = app.user_named(&email).await?;
+                app.remove_passkey(&Actor::cli(), &user, &passkey, false)
+                    .await?;
+                passkeys(app, &email, output).await?;
+            }
             Self::SignOut { email } => change(app, &email, AccountChange::SignOut, output).await?,
         }
         Ok(ExitCode::SUCCESS)
@@ -171,6 +191,7 @@ fn user_json(user: &User) -> serde_json::Value {
         "role": user.role,
         "has_password": user.has_password,
         "has_second_factor": user.has_second_factor,
+        "passkeys": user.passkeys,
         "created_at": user.created_at,
         "seen_at": user.seen_at,
         "disabled_at": user.disabled_at,
@@ -178,11 +199,9 @@ fn user_json(user: &User) -> serde_json::Value {
 }
 
 fn line(app: &App, user: &User) -> String {
-    let methods = match (user.disabled_at, user.has_password, user.has_second_factor) {
-        (Some(_), ..) => "disabled",
-        (None, true, true) => "password and code",
-        (None, true, false) => "password",
-        (None, false, _) => "no password yet",
+    let methods = match user.disabled_at {
+        Some(_) => "disabled".into(),
+        None => user.ways_in().unwrap_or_else(|| "no password yet".into()),
     };
     let seen = user.seen_at.map_or_else(
         || "never seen".into(),
@@ -204,6 +223,39 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
     let rows: Vec<_> = users.iter().map(user_json).collect();
     output.print(&json!({ "users": rows }), || {
         users.iter().map(|user| line(app, user)).collect()
+    })
+}
+
+fn passkey_json(passkey: &UserPasskey) -> serde_json::Value {
+    json!({
+        "passkey": passkey.short_name(),
+        "name": passkey.name,
+        "created_at": passkey.created_at,
+        "used_at": passkey.used_at,
+    })
+}
+
+async fn passkeys(app: &App, email: &EmailAddress, output: Output) -> Result<(), Failure> {
+    let user = app.user_named(email).await?;
+    let passkeys = app.storage.passkeys(user.id).await?;
+    if passkeys.is_empty() && !output.json {
+        say(format_args!("{} has no passkey.", email.as_str()));
+    }
+    let rows: Vec<_> = passkeys.iter().map(passkey_json).collect();
+    output.print(&json!({ "passkeys": rows }), || {
+        let line = |passkey: &UserPasskey| {
+            let used = passkey.used_at.map_or_else(
+                || "never used".into(),
+                |at| format!("used {}", app.local_time(at)),
+            );
+            format!(
+                "{}  {}, added {}, {used}\n",
+                passkey.short_name(),
+                passkey.name,
+                app.local_time(passkey.created_at)
+            )
+        };
+        passkeys.iter().map(line).collect()
     })
 }
 

@@ -90,6 +90,12 @@ super::named! {
         UserSecondFactorSet => "user.second_factor_set",
         /// A second factor was taken away.
         UserSecondFactorRemoved => "user.second_factor_removed",
+        /// A user added a passkey.
+        UserPasskeyAdded => "user.passkey_added",
+        /// A user's passkey was removed.
+        UserPasskeyRemoved => "user.passkey_removed",
+        /// A passkey was refused because its counter went back: there may be a copy of it.
+        UserPasskeyRefused => "user.passkey_refused",
         /// The site's secret was lost, and replaced.
         SecretReplaced => "secret.replaced",
     }

@@ -101,6 +101,8 @@ pub struct User {
     pub has_password: bool,
     /// True if sign-in asks for a code too.
     pub has_second_factor: bool,
+    /// Number of passkeys.
+    pub passkeys: i64,
     /// Time when they were added.
     pub created_at: Timestamp,
     /// Time when they were last seen.
@@ -109,10 +111,28 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
 }
 
+impl User {
+    /// Ways in which they sign in, as a sentence lists them; `None` before the first.
+    pub fn ways_in(&self) -> Option<String> {
+        let password = match (self.has_password, self.has_second_factor) {
+            (true, true) => Some("password and code".to_owned()),
+            (true, false) => Some("password".to_owned()),
+            (false, _) => None,
+        };
+        let passkeys = match self.passkeys {
+            0 => None,
+            1 => Some("passkey".to_owned()),
+            several => Some(format!("{several} passkeys")),
+        };
+        let ways: Vec<String> = [password, passkeys].into_iter().flatten().collect();
+        (!ways.is_empty()).then(|| ways.join(", "))
+    }
+}
+
 named! {
     /// Stage of a sign-in.
     Stage {
-        /// The password was right; a code is awaited.
+        /// The password was right; a code or a passkey is awaited.
         Code => "code",
         /// The password was right; a second factor must be set up first.
         Enrol => "enrol",
@@ -130,6 +150,16 @@ named! {
         Invite => "invite",
         /// Choose another password.
         Reset => "reset",
+    }
+}
+
+named! {
+    /// Purpose of a ceremony: an exchange with an authenticator or a provider that a browser began.
+    CeremonyKind {
+        /// Add a passkey to an account.
+        PasskeyNew => "passkey_new",
+        /// Prove by a passkey who one is: to sign in, or once more.
+        PasskeyProof => "passkey_proof",
     }
 }
 

@@ -11,7 +11,7 @@
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
 //!   judges leases; [`relays`], [`failed_deliveries`], [`waits`], [`audit`].
 //! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
-//! - Operation: [`users`] with `second_factors` and [`sessions`], [`audit_log`], [`observations`], `statistics`.
+//! - Operation: [`users`] with `second_factors`, [`passkeys`] and [`sessions`], [`audit_log`], [`observations`], `statistics`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,6 +141,7 @@ pub mod notifications;
 pub mod observations;
 mod opening;
 pub mod operator;
+pub mod passkeys;
 pub mod people;
 pub mod personal_data;
 mod pinned_connection;

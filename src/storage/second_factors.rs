@@ -43,7 +43,7 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
-    /// Takes somebody's second factor away, and ends all their sessions.
+    /// Takes somebody's second factor and passkeys away, and ends all their sessions.
     pub async fn reset_second_factor(
         &self,
         actor: &Actor,
@@ -52,6 +52,7 @@ impl Storage {
     ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         self.take_second_factor(&mut tx, actor, user, now).await?;
+        execute!(tx, "delete from passkeys where user_id = $1", user)?;
         execute!(tx, "delete from sessions where user_id = $1", user)?;
         Ok(tx.commit().await?)
     }

@@ -135,7 +135,8 @@ impl Storage {
         let Some(row) = row else { return Ok(None) };
         let user: Option<UserRow> = optional!(
             reader,
-            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at from users
+            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at,
+             (select count(*) from passkeys where user_id = users.id) as passkeys from users
              where id = $1 and disabled_at is null",
             row.user_id
         )?;
@@ -362,6 +363,7 @@ impl Storage {
         let now = now.timestamp_millis();
         execute!(tx, "delete from sign_in_attempts where full_at <= $1", now)?;
         execute!(tx, "delete from challenges where expires_at <= $1", now)?;
+        execute!(tx, "delete from ceremonies where expires_at <= $1", now)?;
         let mut ended = execute!(tx, "delete from sessions where expires_at <= $1", now)?;
         ended += execute!(
             tx,

@@ -60,6 +60,7 @@ pub(super) struct UserRow {
     created_at: i64,
     seen_at: Option<i64>,
     disabled_at: Option<i64>,
+    passkeys: i64,
 }
 
 impl UserRow {
@@ -72,6 +73,7 @@ impl UserRow {
                 role: self.role.parse()?,
                 has_password: self.password.is_some(),
                 has_second_factor: self.totp_seed.is_some(),
+                passkeys: self.passkeys,
                 created_at: from_millis(self.created_at),
                 seen_at: self.seen_at.map(from_millis),
                 disabled_at: self.disabled_at.map(from_millis),
@@ -99,7 +101,8 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<UserRow> = all!(
             reader,
-            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at from users order by email_key limit 1000"
+            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at,
+             (select count(*) from passkeys where user_id = users.id) as passkeys from users order by email_key limit 1000"
         )?;
         stored(
             rows.into_iter()
@@ -116,7 +119,8 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<UserRow> = optional!(
             reader,
-            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at from users where email_key = $1",
+            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at,
+             (select count(*) from passkeys where user_id = users.id) as passkeys from users where email_key = $1",
             email.key()
         )?;
         stored(row.map(UserRow::read).transpose())
@@ -127,7 +131,8 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<UserRow> = optional!(
             reader,
-            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at from users where id = $1",
+            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at,
+             (select count(*) from passkeys where user_id = users.id) as passkeys from users where id = $1",
             id
         )?;
         stored(row.map(UserRow::read).transpose())

@@ -59,6 +59,44 @@
     });
   }
 
+  // A passkey: the browser asks its user, and the form brings the answer.
+  const Key = window.PublicKeyCredential;
+  for (const form of document.querySelectorAll("form[data-passkey]")) {
+    const way = form.dataset.passkey;
+    const parse = Key && (way === "create" ? Key.parseCreationOptionsFromJSON : Key.parseRequestOptionsFromJSON);
+    if (!parse) continue;
+    for (const words of document.querySelectorAll("[data-unless-passkey]")) words.hidden = true;
+    form.hidden = false;
+    const problem = form.querySelector(".problem");
+    const tell = (words) => { problem.textContent = words; problem.hidden = !words; };
+    let waits = null;
+    const ask = async (mediation) => {
+      // A browser waits for one answer at a time.
+      if (waits) waits.abort();
+      const { signal } = waits = new AbortController();
+      const answer = await fetch(form.dataset.options, { method: "POST" });
+      if (!answer.ok || answer.redirected) return tell(answer.status === 429 ? "Too many attempts. Wait a minute." : "The desk does not answer. Load the page again.");
+      const { ceremony, publicKey } = await answer.json();
+      const key = await navigator.credentials[way]({ publicKey: parse.call(Key, publicKey), signal, mediation });
+      form.elements.ceremony.value = ceremony;
+      form.elements.credential.value = JSON.stringify(key);
+      form.submit();
+    };
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      tell("");
+      ask().catch((error) => {
+        if (error.name === "InvalidStateError") tell("This device has a passkey for you already.");
+        else if (error.name !== "AbortError") tell("No passkey was used. Try again, or go another way.");
+      });
+    });
+    // Passkeys beside the names that the browser fills in. A challenge is good for five minutes.
+    const offer = () => ask("conditional").catch(() => {});
+    if ("conditional" in form.dataset && Key.isConditionalMediationAvailable) {
+      Key.isConditionalMediationAvailable().then((is) => { if (is) { offer(); setInterval(offer, 240000); } });
+    }
+  }
+
   const form = document.querySelector("form[data-guard]");
   if (!form) return;
 

@@ -14,6 +14,7 @@ use fantoccini::Client;
 use fantoccini::ClientBuilder;
 use fantoccini::Locator;
 use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 
@@ -224,6 +225,30 @@ impl Browser {
             .expect("an answer")
     }
 
+    /// Gives the browser an authenticator that keeps keys and verifies its user (WebAuthn, 11.2); the browser's own answers its name.
+    pub async fn add_authenticator(&self) -> String {
+        let authenticator = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+            "isUserConsenting": true, "isUserVerified": true,
+        });
+        let made = self
+            .client
+            .issue_cmd(WebauthnCommand("authenticator".into(), authenticator))
+            .await;
+        made.expect("an authenticator")
+            .as_str()
+            .expect("a name")
+            .to_owned()
+    }
+
+    /// Has the authenticator's user be there or not.
+    pub async fn verifies(&self, authenticator: &str, is_verified: bool) {
+        let path = format!("authenticator/{authenticator}/uv");
+        let body = json!({ "isUserVerified": is_verified });
+        let done = self.client.issue_cmd(WebauthnCommand(path, body)).await;
+        done.expect("changed");
+    }
+
     /// Opens the newest mail to `address` whose subject begins so, and looks into its HTML part as the mailbox shows it: the
     /// next links that are followed are the mail's.
     pub async fn open_mail(&self, address: &str, subject: &str) {
@@ -267,6 +292,25 @@ impl Browser {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the link to {address} led to {test_db:?}: {clicked:?}");
+    }
+}
+
+/// A command of WebDriver's extension for WebAuthn: its path and its body.
+#[derive(Debug)]
+struct WebauthnCommand(String, serde_json::Value);
+
+impl WebDriverCompatibleCommand for WebauthnCommand {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/webauthn/{}", self.0))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (reqwest::Method, Option<String>) {
+        (reqwest::Method::POST, Some(self.1.to_string()))
     }
 }
 

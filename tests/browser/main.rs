@@ -10,6 +10,7 @@
 
 mod browser;
 mod desk;
+mod passkeys;
 mod story;
 mod support;
 mod test_app;

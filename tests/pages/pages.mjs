@@ -164,6 +164,9 @@ async function* desk(site) {
     yield { name: 'desk-choose-password', path: link.slice(site.base.length) };
     yield { name: 'desk-account', path: '/desk/account', as };
     yield { name: 'desk-account-second-factor', path: '/desk/account/second-factor', as };
+    yield { name: 'desk-passkey-new', path: '/desk/account/passkeys/new', as };
+    yield { name: 'desk-passkey-refused', path: '/desk/account/passkeys', post: { name: 'Phone', ceremony: 'x', credential: '{}' }, status: 422, as };
+    yield { name: 'desk-passkey-sign-in-refused', path: '/desk/passkey', post: { ceremony: 'x', credential: '{}' }, status: 422 };
     yield { name: 'desk-account-refused', path: '/desk/account/password', post: { old: 'x', new: 'y' }, status: 422, as };
     yield { name: 'desk-confirm', path: '/desk/confirm?next=%2Fdesk%2Fusers', as };
     yield { name: 'desk-subscribers', path: '/desk/subscribers', as };

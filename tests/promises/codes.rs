@@ -28,6 +28,7 @@ use verdicts::domain::pick_reason::PickReason;
 use verdicts::domain::reader::UnsubscribeReason;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::domain::subscriber::Suppression;
+use verdicts::domain::user::CeremonyKind;
 use verdicts::domain::user::ChallengeKind;
 use verdicts::domain::user::Role;
 use verdicts::domain::user::Stage;
@@ -53,7 +54,7 @@ fn are_reasons(text: &str) -> bool {
 type Code = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Columns that hold codes, each with the enum that is the list of them.
-const CODES: [Code; 38] = [
+const CODES: [Code; 39] = [
     ("attempt_totals", "kind", is::<MailClass>),
     ("attempt_totals", "outcome", is::<AttemptOutcome>),
     ("deliveries", "kind", is::<DeliveryKind>),
@@ -87,6 +88,7 @@ const CODES: [Code; 38] = [
     ("votes", "verdict", is::<Verdict>),
     ("webhook_events", "kind", is::<WebhookKind>),
     ("webhook_events", "provider", is::<Provider>),
+    ("ceremonies", "kind", is::<CeremonyKind>),
     ("challenges", "kind", is::<ChallengeKind>),
     ("sessions", "stage", is::<Stage>),
     ("unsubscribe_reasons", "reason", is_unsubscribe_reason),
@@ -100,7 +102,8 @@ const CODES: [Code; 38] = [
 ];
 
 /// Tables with codes that a database of before the baseline did not have.
-pub const YOUNGER: [&str; 6] = [
+pub const YOUNGER: [&str; 7] = [
+    "ceremonies",
     "challenges",
     "digest_notes",
     "jobs",

@@ -1,8 +1,9 @@
-//! Users of the desk: who they are ([`accounts`]), how they sign in ([`signing_in`], [`second_factor`]), and the links that work once
+//! Users of the desk: who they are ([`accounts`]), how they sign in ([`signing_in`], [`second_factor`], [`passkeys`]), and the links that work once
 //! ([`links`]).
 
 pub mod accounts;
 pub mod links;
+pub mod passkeys;
 pub mod second_factor;
 pub mod signing_in;
 

@@ -156,9 +156,9 @@ impl App {
     /// # Errors
     /// A sentence, where it must not.
     pub async fn remove_own_second_factor(&self, who: &SignedIn) -> Result<(), Failure> {
-        if self.demands_second_factor(who.user.role) {
+        if self.demands_second_factor(who.user.role) && who.user.passkeys == 0 {
             return Err(Failure::forbidden(format!(
-                "Your role ({}) signs in with a code: desk.second_factor says so. Set up another app instead.",
+                "Your role ({}) signs in with a second factor: desk.second_factor says so. Set up another app, or add a passkey first.",
                 who.user.role
             )));
         }

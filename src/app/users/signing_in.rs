@@ -31,6 +31,8 @@ const SEEN_EVERY: TimeDelta = TimeDelta::minutes(5);
 const PER_NETWORK: (i64, i64) = (10, 20_000);
 /// Attempts on one account, from wherever they come.
 const PER_ACCOUNT: (i64, i64) = (20, 60_000);
+/// Ceremonies that a network begins. A page of the sign-in begins one when it opens, and again every four minutes, so that these are more.
+const CEREMONIES: (i64, i64) = (60, 2_000);
 
 /// Client that sends a request before anybody is signed in.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +85,7 @@ pub struct SignedIn {
 pub(super) enum SignInAttempt {
     Password,
     Code,
+    Passkey,
 }
 
 impl App {
@@ -139,10 +142,12 @@ impl App {
         instead: Option<&UserSession>,
         visitor: &SignInClient<'_>,
     ) -> Result<PendingSignIn, Failure> {
-        let by_password = match user.has_second_factor {
-            true => Stage::Code,
-            false if self.demands_second_factor(user.role) => Stage::Enrol,
-            false => Stage::Full,
+        let by_password = match (user.has_second_factor, user.passkeys > 0) {
+            (true, _) => Stage::Code,
+            _ if !self.demands_second_factor(user.role) => Stage::Full,
+            // Their passkey is the second factor: whoever has the password alone must not set up another.
+            (false, true) => Stage::Code,
+            (false, false) => Stage::Enrol,
         };
         let stage = stage.unwrap_or(by_password);
         let life = match stage {
@@ -291,6 +296,21 @@ impl App {
         Ok(None)
     }
 
+    /// Takes one of the ceremonies that a network may begin; answers how long to wait where none is left.
+    pub(super) async fn count_ceremony(
+        &self,
+        visitor: &SignInClient<'_>,
+    ) -> Result<Option<TimeDelta>, Failure> {
+        let network = household(visitor.client).to_string();
+        let key = self.secrets.count_hash("ceremony from", &network);
+        let (burst, every) = CEREMONIES;
+        let taken = self
+            .storage
+            .take_attempt(&key, burst, every, self.now())
+            .await?;
+        Ok(taken.err().map(TimeDelta::milliseconds))
+    }
+
     /// An account whose owner came in has all of its attempts again.
     pub(super) async fn forgive_attempts(
         &self,
@@ -307,6 +327,7 @@ impl App {
         let what = match tried {
             SignInAttempt::Password => "sign-in to",
             SignInAttempt::Code => "code for",
+            SignInAttempt::Passkey => "passkey",
         };
         self.secrets.count_hash(what, account)
     }

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::DeskFrame;
+use super::PasskeyView;
 use crate::domain::user::User;
 use crate::render::RenderError;
 
@@ -30,8 +31,14 @@ pub struct AccountView<'a> {
     pub codes_left: i64,
     /// True if the role must have a second factor.
     pub must_have_code: bool,
+    /// True if the password lets nobody in without a passkey.
+    pub is_guarded: bool,
     /// Fault of a password that was sent.
     pub problem: Option<String>,
+    /// The passkeys.
+    pub passkeys: Vec<PasskeyView>,
+    /// Why there are no passkeys here.
+    pub no_passkeys: Option<String>,
     /// The sessions.
     pub sessions: Vec<SessionView>,
 }
@@ -52,6 +59,7 @@ pub fn account(frame: DeskFrame<'_>, view: AccountView<'_>) -> Result<String, Re
 #[template(path = "desk/second_factor.html", whitespace = "minimize")]
 struct SecondFactorPage<'a> {
     frame: DeskFrame<'a>,
+    has_passkeys: bool,
     /// A picture that this service drew.
     qr: Option<String>,
     key: &'a str,
@@ -60,15 +68,16 @@ struct SecondFactorPage<'a> {
     problem: Option<&'a str>,
 }
 
-/// Setting up a second factor. `qr`: the picture as an `svg` element.
+/// Setting up a second factor. `qr`: the picture as an `svg` element; `is_demanded`: the sign-in waits for it; `has_passkeys`: one would do.
 pub fn second_factor(
     frame: DeskFrame<'_>,
     (qr, key, seed): (Option<String>, &str, &str),
-    is_demanded: bool,
+    (is_demanded, has_passkeys): (bool, bool),
     problem: Option<&str>,
 ) -> Result<String, RenderError> {
     Ok(SecondFactorPage {
         frame,
+        has_passkeys,
         qr,
         key,
         seed,

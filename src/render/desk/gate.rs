@@ -3,13 +3,16 @@
 use askama::Template;
 
 use super::DeskFrame;
+use super::PasskeyForm;
 use crate::render::RenderError;
 
 /// Value with which a browser may fill in a field (HTML, autofill field names).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Autocomplete {
-    /// The address that somebody signs in with.
+    /// The address that somebody chooses to sign in with.
     Username,
+    /// The address that somebody signs in with; the browser may offer a passkey in its place.
+    UsernameOrPasskey,
     /// The person's name.
     Name,
     /// The password that they have.
@@ -30,6 +33,7 @@ impl Autocomplete {
     fn as_str(self) -> &'static str {
         match self {
             Self::Username => "username",
+            Self::UsernameOrPasskey => "username webauthn",
             Self::Name => "name",
             Self::Password => "current-password",
             Self::NewPassword => "new-password",
@@ -42,13 +46,18 @@ impl Autocomplete {
         match self {
             Self::Password | Self::NewPassword => "password",
             Self::Day => "date",
-            Self::Username | Self::Name | Self::Code | Self::Address | Self::Sentence => "text",
+            Self::Username
+            | Self::UsernameOrPasskey
+            | Self::Name
+            | Self::Code
+            | Self::Address
+            | Self::Sentence => "text",
         }
     }
 
     fn mode(self) -> &'static str {
         match self {
-            Self::Username | Self::Address => "email",
+            Self::Username | Self::UsernameOrPasskey | Self::Address => "email",
             _ => "text",
         }
     }
@@ -107,9 +116,31 @@ pub struct GateForm<'a> {
 struct FormPage<'a> {
     frame: DeskFrame<'a>,
     form: GateForm<'a>,
+    other_ways: OtherWays,
+}
+
+/// Ways to prove who one is that stand below a form.
+#[derive(Default)]
+pub struct OtherWays {
+    /// By a passkey.
+    pub passkey: Option<PasskeyForm>,
 }
 
 /// A page with one form.
 pub fn form(frame: DeskFrame<'_>, form: GateForm<'_>) -> Result<String, RenderError> {
-    Ok(FormPage { frame, form }.render()?)
+    form_or(frame, form, OtherWays::default())
+}
+
+/// A page with one form, and other ways to prove who one is below it.
+pub fn form_or(
+    frame: DeskFrame<'_>,
+    form: GateForm<'_>,
+    other_ways: OtherWays,
+) -> Result<String, RenderError> {
+    Ok(FormPage {
+        frame,
+        form,
+        other_ways,
+    }
+    .render()?)
 }

@@ -1,9 +1,10 @@
-//! The desk's pages. What stands around each is here; signing in is in [`gate`], one's own account in [`account`], users in [`users`],
+//! The desk's pages. What stands around each is here; signing in is in [`gate`] and [`passkeys`], one's own account in [`account`], users in [`users`],
 //! subscribers in [`subscribers`] and [`subscriber`], a week and its mail in [`week`], its text in [`write`].
 
 mod account;
 mod gate;
 mod jobs;
+mod passkeys;
 mod subscriber;
 mod subscribers;
 mod users;
@@ -28,7 +29,9 @@ pub use gate::Autocomplete;
 pub use gate::Check;
 pub use gate::FormField;
 pub use gate::GateForm;
+pub use gate::OtherWays;
 pub use gate::form;
+pub use gate::form_or;
 pub use jobs::ColumnView;
 pub use jobs::ImportView;
 pub use jobs::JobView;
@@ -36,6 +39,9 @@ pub use jobs::import;
 pub use jobs::job;
 pub use jobs::jobs;
 pub use jobs::upload;
+pub use passkeys::PasskeyForm;
+pub use passkeys::PasskeyView;
+pub use passkeys::passkey_new;
 pub use subscriber::ConsentView;
 pub use subscriber::HistoryLine;
 pub use subscriber::ReportView;

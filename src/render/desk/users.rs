@@ -21,12 +21,10 @@ pub struct UserView<'a> {
 
 impl UserView<'_> {
     /// Ways in which they sign in.
-    fn methods(&self) -> &'static str {
-        match (self.user.has_password, self.user.has_second_factor) {
-            (true, true) => "password and code",
-            (true, false) => "password",
-            (false, _) => "not yet: invited",
-        }
+    fn methods(&self) -> String {
+        self.user
+            .ways_in()
+            .unwrap_or_else(|| "not yet: invited".into())
     }
 }
 

@@ -146,6 +146,29 @@ pub fn cookie(web: &Web, token: String) -> CookieJar {
     answers::cookie(web, cookie_name(web), token)
 }
 
+/// The name of the cookie that ties a ceremony to the browser that began it.
+fn browser_cookie_name(web: &Web) -> &'static str {
+    if answers::is_https(web) {
+        "__Host-desk-browser"
+    } else {
+        "desk-browser"
+    }
+}
+
+/// The token of a browser that began a ceremony before.
+pub fn browser_token(web: &Web, headers: &HeaderMap) -> Option<String> {
+    let jar = CookieJar::from_headers(headers);
+    let cookie = jar.get(browser_cookie_name(web))?;
+    let token = cookie.value();
+    // One of ours: what somebody planted short could be guessed.
+    (token.len() == 43).then(|| token.to_owned())
+}
+
+/// A cookie with a browser's token.
+pub fn browser_cookie(web: &Web, token: String) -> CookieJar {
+    answers::cookie(web, browser_cookie_name(web), token)
+}
+
 /// Answers 404 to whoever the desk is not for: networks that the settings do not name, and everybody before there is a user, but for the link
 /// that makes the first.
 pub async fn open(State(web): State<Web>, request: Request, next: Next) -> Response {
@@ -317,6 +340,23 @@ impl FromRequestParts<Web> for Perhaps {
     }
 }
 
+/// Name by which a browser asks, without the port.
+pub struct RequestHost(pub String);
+
+impl FromRequestParts<Web> for RequestHost {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Web) -> Result<Self, Problem> {
+        let host = parts.headers.get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        Ok(Self(name.to_ascii_lowercase()))
+    }
+}
+
 /// Address and program that a request comes from.
 pub struct RequestOrigin {
     client: std::net::IpAddr,
@@ -336,6 +376,11 @@ impl FromRequestParts<Web> for RequestOrigin {
 }
 
 impl RequestOrigin {
+    /// The program, in words.
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+
     /// As the use cases take it.
     pub fn visitor(&self) -> SignInClient<'_> {
         SignInClient {

@@ -14,12 +14,15 @@ use super::super::answer::Problem;
 use super::super::choices::FormFields;
 use super::access;
 use super::access::Me;
+use super::access::RequestHost;
 use super::access::RequestOrigin;
 use super::answers;
+use super::passkeys;
 use crate::app::users::IDLE;
 use crate::app::users::second_factor::TotpEnrolled;
 use crate::app::users::signing_in::SignIn;
 use crate::app::users::signing_in::SignedIn;
+use crate::domain::user::Stage;
 use crate::render::desk;
 use crate::render::desk::AccountView;
 use crate::render::desk::SessionView;
@@ -48,18 +51,30 @@ pub(super) struct End {
     session: String,
 }
 
-pub(super) async fn show(State(web): State<Web>, Me(who): Me) -> Page {
-    Ok(Html(page(&web, &who, None).await?))
+pub(super) async fn show(State(web): State<Web>, Me(who): Me, host: RequestHost) -> Page {
+    Ok(Html(page(&web, &who, &host, None).await?))
 }
 
-async fn page(web: &Web, who: &SignedIn, problem: Option<String>) -> Result<String, Problem> {
+async fn page(
+    web: &Web,
+    who: &SignedIn,
+    host: &RequestHost,
+    problem: Option<String>,
+) -> Result<String, Problem> {
     let (id, now) = (who.user.id, web.app.now());
+    let passkeys = web.app.storage.passkeys(id).await?;
     let sessions = web.app.storage.sessions(id, now - IDLE, now).await?;
     let view = AccountView {
         user: &who.user,
         codes_left: web.app.storage.recovery_codes_left(id).await?,
-        must_have_code: web.app.demands_second_factor(who.user.role),
+        must_have_code: web.app.demands_second_factor(who.user.role) && who.user.passkeys == 0,
+        is_guarded: web.app.demands_second_factor(who.user.role) && who.user.passkeys > 0,
         problem,
+        passkeys: passkeys
+            .iter()
+            .map(|passkey| passkeys::view(web, passkey))
+            .collect(),
+        no_passkeys: passkeys::elsewhere(web, host).err(),
         sessions: sessions
             .iter()
             .map(|session| session_view(web, who, session))
@@ -86,6 +101,7 @@ pub(super) async fn change_password(
     State(web): State<Web>,
     Me(who): Me,
     caller: RequestOrigin,
+    host: RequestHost,
     FormFields(asked): FormFields<NewPassword>,
 ) -> Result<Response, Problem> {
     let changed = web
@@ -98,7 +114,8 @@ pub(super) async fn change_password(
         Ok(SignIn::Wrong) => "Your password was not right: nothing was changed.".to_owned(),
         Err(words) => words,
     };
-    Ok(answers::refused(page(&web, &who, Some(words)).await?))
+    let page = page(&web, &who, &host, Some(words)).await?;
+    Ok(answers::refused(page))
 }
 
 pub(super) async fn look_at_second_factor(
@@ -123,7 +140,10 @@ fn second_factor_page(
     Ok(desk::second_factor(
         answers::frame(web, who, "Second factor", "/desk/account"),
         (offer.qr, &offer.key, &offer.seed),
-        web.app.demands_second_factor(who.user.role) && !who.user.has_second_factor,
+        (
+            who.session.stage == Stage::Enrol,
+            web.app.passkeys().is_ok(),
+        ),
         problem,
     )?)
 }

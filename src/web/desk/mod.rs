@@ -1,7 +1,7 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`].
+//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`].
 
 mod access;
 mod account;
@@ -12,6 +12,7 @@ mod edit;
 mod first_run;
 mod import;
 mod jobs;
+mod passkeys;
 mod prepare_view;
 mod review;
 mod sign_in;
@@ -92,6 +93,8 @@ fn table() -> Vec<Route> {
         Route::get("/desk/sign-in/code", Demand::Code, sign_in::look_at_code),
         Route::post("/desk/sign-in/code", Demand::Code, sign_in::enter_code),
         Route::post("/desk/sign-out", Demand::Nothing, sign_in::sign_out),
+        Route::post("/desk/passkey/options", Demand::Nothing, passkeys::ask),
+        Route::post("/desk/passkey", Demand::Nothing, passkeys::sign_in),
         Route::get("/desk/confirm", own, sign_in::look_at_confirm),
         Route::post("/desk/confirm", own, sign_in::confirm),
         Route::get("/desk", results, week::home),
@@ -206,6 +209,32 @@ fn table() -> Vec<Route> {
             "/desk/account/recovery-codes",
             recent_own,
             account::renew_recovery_codes,
+        ),
+        Route::get(
+            "/desk/account/passkeys/new",
+            Demand::Enrol,
+            passkeys::look_at_new,
+        ),
+        Route::post(
+            "/desk/account/passkeys/options",
+            Demand::Enrol,
+            passkeys::begin,
+        ),
+        Route::post("/desk/account/passkeys", Demand::Enrol, passkeys::add),
+        Route::post(
+            "/desk/account/passkeys/{name}/rename",
+            own,
+            passkeys::rename,
+        ),
+        Route::get(
+            "/desk/account/passkeys/{name}/remove",
+            own,
+            passkeys::look_at_removal,
+        ),
+        Route::post(
+            "/desk/account/passkeys/{name}/remove",
+            recent_own,
+            passkeys::remove,
         ),
         Route::post("/desk/account/sessions/end", own, account::end_sessions),
         Route::get("/desk/users", settings, users::list),

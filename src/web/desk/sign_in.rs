@@ -15,8 +15,10 @@ use super::super::choices::FormFields;
 use super::access;
 use super::access::Me;
 use super::access::Perhaps;
+use super::access::RequestHost;
 use super::access::RequestOrigin;
 use super::answers;
+use super::passkeys;
 use crate::app::users::signing_in::SignIn;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::user::Stage;
@@ -25,6 +27,7 @@ use crate::render::desk::Autocomplete;
 use crate::render::desk::DeskFrame;
 use crate::render::desk::FormField;
 use crate::render::desk::GateForm;
+use crate::render::desk::OtherWays;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -44,6 +47,7 @@ pub(super) struct Code {
 pub(super) async fn look(
     State(web): State<Web>,
     Perhaps(who): Perhaps,
+    host: RequestHost,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     // Whoever is half-way may start anew.
@@ -51,12 +55,13 @@ pub(super) async fn look(
         return Ok(access::go_on(&who));
     }
     let next = answers::next_of(query.as_deref()).unwrap_or_default();
-    Ok(Html(sign_in_page(&web, "", &next, None)?).into_response())
+    Ok(Html(sign_in_page(&web, &host, ("", &next), None)?).into_response())
 }
 
 pub(super) async fn sign_in(
     State(web): State<Web>,
     caller: RequestOrigin,
+    host: RequestHost,
     FormFields(asked): FormFields<Password>,
 ) -> Result<Response, Problem> {
     let done = web
@@ -70,18 +75,18 @@ pub(super) async fn sign_in(
             let problem = "Address or password is wrong.";
             Ok(answers::refused(sign_in_page(
                 &web,
-                &asked.email,
-                &asked.next,
+                &host,
+                (&asked.email, &asked.next),
                 Some(problem),
             )?))
         }
     }
 }
 
-fn sign_in_page(
+pub(super) fn sign_in_page(
     web: &Web,
-    email: &str,
-    next: &str,
+    host: &RequestHost,
+    (email, next): (&str, &str),
     problem: Option<&str>,
 ) -> Result<String, Problem> {
     let form = GateForm {
@@ -93,7 +98,7 @@ fn sign_in_page(
             FormField {
                 name: "email",
                 label: "Email address",
-                fills: Autocomplete::Username,
+                fills: Autocomplete::UsernameOrPasskey,
                 value: email,
                 hint: None,
             },
@@ -113,18 +118,31 @@ fn sign_in_page(
         problem: problem.map(String::from),
         link: None,
     };
-    Ok(desk::form(DeskFrame::gate(&web.app.site, "Sign in"), form)?)
+    let other_ways = OtherWays {
+        passkey: passkeys::sign_in_form(web, host, next),
+    };
+    Ok(desk::form_or(
+        DeskFrame::gate(&web.app.site, "Sign in"),
+        form,
+        other_ways,
+    )?)
 }
 
-pub(super) async fn look_at_code(State(web): State<Web>, RawQuery(query): RawQuery) -> Page {
+pub(super) async fn look_at_code(
+    State(web): State<Web>,
+    Me(who): Me,
+    host: RequestHost,
+    RawQuery(query): RawQuery,
+) -> Page {
     let next = answers::next_of(query.as_deref()).unwrap_or_default();
-    Ok(Html(code_page(&web, &next, None)?))
+    Ok(Html(code_page(&web, &who, &host, &next, None)?))
 }
 
 pub(super) async fn enter_code(
     State(web): State<Web>,
     Me(who): Me,
     caller: RequestOrigin,
+    host: RequestHost,
     FormFields(asked): FormFields<Code>,
 ) -> Result<Response, Problem> {
     match web
@@ -138,6 +156,8 @@ pub(super) async fn enter_code(
             let problem = "That code is wrong, over or used already. Wait for the next one.";
             Ok(answers::refused(code_page(
                 &web,
+                &who,
+                &host,
                 &asked.next,
                 Some(problem),
             )?))
@@ -145,30 +165,55 @@ pub(super) async fn enter_code(
     }
 }
 
-fn code_page(web: &Web, next: &str, problem: Option<&str>) -> Result<String, Problem> {
+pub(super) fn code_page(
+    web: &Web,
+    who: &SignedIn,
+    host: &RequestHost,
+    next: &str,
+    problem: Option<&str>,
+) -> Result<String, Problem> {
+    let has_code = who.user.has_second_factor;
+    let (sentence, button) = match has_code {
+        true => (
+            "The password is right. Now the code that your authenticator app shows.",
+            "Sign in",
+        ),
+        false => (
+            "The password is right. Your passkey is the second factor. If you lost it, an owner can reset your second factor under Users, and so can the command line: verdicts users reset-second-factor.",
+            "",
+        ),
+    };
+    let field = FormField {
+        name: "code",
+        label: "Code",
+        fills: Autocomplete::Code,
+        value: "",
+        hint: Some("Six digits; or one of your recovery codes, if the app is lost."),
+    };
     let form = GateForm {
-        heading: "Your code".into(),
-        sentences: vec![
-            "The password is right. Now the code that your authenticator app shows.".into(),
-        ],
+        heading: if has_code {
+            "Your code"
+        } else {
+            "Your passkey"
+        }
+        .into(),
+        sentences: vec![sentence.into()],
         action: "/desk/sign-in/code".into(),
         hidden: vec![("next", next.to_owned())],
-        fields: vec![FormField {
-            name: "code",
-            label: "Code",
-            fills: Autocomplete::Code,
-            value: "",
-            hint: Some("Six digits; or one of your recovery codes, if the app is lost."),
-        }],
+        fields: has_code.then_some(field).into_iter().collect(),
         check: None,
-        button: "Sign in".into(),
+        button: button.into(),
         is_grave: false,
         problem: problem.map(String::from),
         link: Some(("/desk/sign-in".into(), "As somebody else")),
     };
-    Ok(desk::form(
+    let other_ways = OtherWays {
+        passkey: passkeys::proof_form(web, who, host, next),
+    };
+    Ok(desk::form_or(
         DeskFrame::gate(&web.app.site, "Your code"),
         form,
+        other_ways,
     )?)
 }
 
@@ -189,16 +234,18 @@ pub(super) async fn sign_out(
 pub(super) async fn look_at_confirm(
     State(web): State<Web>,
     Me(who): Me,
+    host: RequestHost,
     RawQuery(query): RawQuery,
 ) -> Page {
     let next = answers::next_of(query.as_deref()).unwrap_or_default();
-    Ok(Html(confirm_page(&web, &who, &next, None)?))
+    Ok(Html(confirm_page(&web, &who, &host, &next, None)?))
 }
 
 pub(super) async fn confirm(
     State(web): State<Web>,
     Me(who): Me,
     caller: RequestOrigin,
+    host: RequestHost,
     FormFields(asked): FormFields<Password>,
 ) -> Result<Response, Problem> {
     let done = web
@@ -211,43 +258,55 @@ pub(super) async fn confirm(
         SignIn::Wrong => Ok(answers::refused(confirm_page(
             &web,
             &who,
+            &host,
             &asked.next,
             Some("That password is wrong."),
         )?)),
     }
 }
 
-fn confirm_page(
+pub(super) fn confirm_page(
     web: &Web,
     who: &SignedIn,
+    host: &RequestHost,
     next: &str,
     problem: Option<&str>,
 ) -> Result<String, Problem> {
+    let has_password = who.user.has_password;
+    let how = match has_password {
+        true => "Give your password again, then press the button once more.",
+        false => "Prove again who you are, then press the button once more.",
+    };
+    let field = FormField {
+        name: "password",
+        label: "Password",
+        fills: Autocomplete::Password,
+        value: "",
+        hint: None,
+    };
     let form = GateForm {
         heading: "Is it still you?".into(),
-        sentences: vec![
-            "What you asked for needs a sign-in of the last ten minutes. Give your password again, then press the button once more.".into(),
-        ],
+        sentences: vec![format!(
+            "What you asked for needs a sign-in of the last ten minutes. {how}"
+        )],
         action: "/desk/confirm".into(),
         hidden: vec![
             ("next", next.to_owned()),
             ("email", who.user.email.as_str().to_owned()),
         ],
-        fields: vec![FormField {
-            name: "password",
-            label: "Password",
-            fills: Autocomplete::Password,
-            value: "",
-            hint: None,
-        }],
+        fields: has_password.then_some(field).into_iter().collect(),
         check: None,
-        button: "Go on".into(),
+        button: if has_password { "Go on" } else { "" }.into(),
         is_grave: false,
         problem: problem.map(String::from),
         link: Some(("/desk".into(), "Back to the desk")),
     };
-    Ok(desk::form(
+    let other_ways = OtherWays {
+        passkey: passkeys::proof_form(web, who, host, next),
+    };
+    Ok(desk::form_or(
         answers::frame(web, who, "Is it still you?", ""),
         form,
+        other_ways,
     )?)
 }

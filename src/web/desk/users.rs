@@ -171,7 +171,7 @@ fn asked(change: &str) -> Result<UserQuestion, Problem> {
         "reset-second-factor" => (
             Some(AccountChange::ResetSecondFactor),
             "Reset the second factor of",
-            "Their authenticator app and recovery codes no longer count, and they are signed out. Do this only for somebody whom you know to ask.",
+            "Their authenticator app, recovery codes and passkeys no longer count, and they are signed out. Do this only for somebody whom you know to ask.",
             "Reset it",
             "has no second factor any more",
         ),

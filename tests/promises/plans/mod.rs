@@ -296,6 +296,8 @@ const FILL: &str = "
       select id, id || '@desk.example', id || '@desk.example', 'A', 'writer', 0 from subscribers where id between 1000000 and 1000499;
     insert into sessions (token_sha256, user_id, stage, created_at, seen_at, expires_at, strong_at, agent, network)
       select 's' || id, 1000000 + id % 500, 'full', 0, id, id, 0, 'a', 'n' from subscribers where id between 1000000 and 1020000;
+    insert into ceremonies (id_sha256, kind, browser_sha256, state, expires_at)
+      select 'i' || id, 'passkey_proof', 'b', '{}', id from subscribers where id between 1000000 and 1020000;
     insert into sign_in_attempts (key, full_at) select 'k' || id, id from subscribers where id between 1000000 and 1020000;
     insert into suppressions (address_hash, key_name, reason, created_at) select 'h' || id, 'k', 'erased', 0 from subscribers where id between 1000000 and 1020000;
     insert into suppression_removals (address_hash, lifted_at, reason, suppressed_at, note) select 'h' || id, 0, 'bounced', 0, 'n' from subscribers where id between 1000000 and 1020000;

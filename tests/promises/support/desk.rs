@@ -1,5 +1,6 @@
 //! A browser at the desk: it keeps its cookie, says where a form stood, and follows nothing by itself.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use reqwest::Method;
@@ -12,17 +13,20 @@ use super::TestApp;
 
 pub const PASSWORD: &str = "violet tram eats ledger";
 
-/// A browser with its cookie.
+/// Names of the cookie of a session, by http and by https.
+const SESSION: [&str; 2] = ["desk", "__Host-desk"];
+
+/// A browser with its cookies.
 pub struct Browser<'a> {
     pub test_app: &'a TestApp,
-    cookie: Mutex<Option<(String, String)>>,
+    cookies: Mutex<BTreeMap<String, String>>,
 }
 
 impl<'a> Browser<'a> {
     pub fn at(test_app: &'a TestApp) -> Self {
         Self {
             test_app,
-            cookie: Mutex::new(None),
+            cookies: Mutex::default(),
         }
     }
 
@@ -36,16 +40,22 @@ impl<'a> Browser<'a> {
         browser
     }
 
-    /// The cookie's value.
-    pub fn token(&self) -> Option<String> {
-        let cookie = self.cookie.lock().expect("no panic");
-        cookie.as_ref().map(|(_, value)| value.clone())
+    fn session(&self) -> Option<(String, String)> {
+        let cookies = self.cookies.lock().expect("no panic");
+        let mut cookies = cookies.iter();
+        cookies
+            .find(|(name, _)| SESSION.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
     }
 
-    /// The cookie's name and value.
+    /// The value of the session's cookie.
+    pub fn token(&self) -> Option<String> {
+        self.session().map(|(_, value)| value)
+    }
+
+    /// The name and value of the session's cookie.
     pub fn cookie(&self) -> (String, String) {
-        let cookie = self.cookie.lock().expect("no panic");
-        cookie.clone().expect("signed in")
+        self.session().expect("signed in")
     }
 
     pub async fn ask(
@@ -63,17 +73,24 @@ impl<'a> Browser<'a> {
                 .header("referer", format!("{}{referer}", self.test_app.url))
                 .form(fields);
         }
-        let cookie = self.cookie.lock().expect("no panic").clone();
-        if let Some((name, value)) = cookie {
-            request = request.header("cookie", format!("{name}={value}"));
+        let cookies = self.cookies.lock().expect("no panic").clone();
+        if !cookies.is_empty() {
+            let pairs: Vec<_> = cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            request = request.header("cookie", pairs.join("; "));
         }
         let answer = request.send().await.expect("an answer");
         for set in answer.headers().get_all("set-cookie") {
             let text = set.to_str().expect("text");
             let (name, rest) = text.split_once('=').expect("a cookie");
             let value = rest.split(';').next().unwrap_or_default();
-            let kept = (!value.is_empty()).then(|| (name.to_owned(), value.to_owned()));
-            *self.cookie.lock().expect("no panic") = kept;
+            let mut cookies = self.cookies.lock().expect("no panic");
+            match value.is_empty() {
+                true => cookies.remove(name),
+                false => cookies.insert(name.to_owned(), value.to_owned()),
+            };
         }
         answer
     }
