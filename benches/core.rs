@@ -50,6 +50,7 @@ fn site() -> Site {
         subject: Default::default(),
         timezone: verdicts::domain::zone::Zone::utc(),
         postal_address: None,
+        face: Default::default(),
         has_mailbox: false,
     }
 }

@@ -21,6 +21,7 @@ pub mod checks;
 pub mod connections;
 pub mod delivery;
 pub mod export;
+mod face;
 mod failure;
 pub mod issue;
 pub mod jobs;
@@ -214,7 +215,7 @@ impl App {
         let secrets = secrets::open(&settings, &storage, clock.now()).await?;
         let storage = storage.named_by(secrets.clone());
         Ok(Arc::new(Self {
-            site: site(&settings, &parts.relays, parts.timezone),
+            site: face::site(&settings, &parts.relays, parts.timezone)?,
             storage,
             clock,
             secrets,
@@ -441,22 +442,6 @@ impl AppParts {
 /// A setting's duration as the domain counts; the settings are checked to be below a century.
 pub(crate) fn delta(duration: std::time::Duration) -> chrono::TimeDelta {
     chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX)
-}
-
-fn site(settings: &Settings, relays: &[Arc<Relay>], timezone: Zone) -> Site {
-    Site {
-        base_url: settings.base_url().into(),
-        name: settings.site.name.clone(),
-        newsletter: settings.site.newsletter.clone(),
-        // Checked when the settings were read.
-        subject: settings.mail.subject.parse().unwrap_or_default(),
-        timezone,
-        postal_address: settings.mail.postal_address.clone(),
-        has_mailbox: relays
-            .iter()
-            .any(|relay| relay.transport.mailbox().is_some())
-            && settings.site.listen.ip().is_loopback(),
-    }
 }
 
 /// Makes a file, or empties it, for its owner's eyes alone: a secret, or addresses.

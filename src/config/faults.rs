@@ -66,6 +66,9 @@ fn parsed(key: &str) -> Option<&'static str> {
         "site.base_url" => {
             Some("expected an http or https address without a path, like https://news.example.org")
         }
+        "site.privacy_url" | "site.imprint_url" => {
+            Some("expected an http or https address of a page, like https://example.org/privacy")
+        }
         key if key == "site.listen" || key.starts_with("mail.resolver") => {
             Some("expected an IP address and a port, like 127.0.0.1:8080")
         }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::ConfigError;
 use super::fault;
 use super::one_or_many;
+use crate::domain::colour::Colour;
 use crate::domain::secret::Secret;
 
 /// `[site]`
@@ -24,6 +25,20 @@ pub struct SiteSettings {
     pub name: String,
     /// The newsletter's name.
     pub newsletter: String,
+    /// File with the publisher's logo, PNG or JPEG.
+    pub logo: Option<PathBuf>,
+    /// Words that stand in for the logo where it is not shown; by default the site's name.
+    pub logo_alt: Option<String>,
+    /// Colour of buttons and links on light grounds.
+    pub accent: Option<Colour>,
+    /// The same on dark grounds; by default `accent`, made light enough.
+    pub accent_dark: Option<Colour>,
+    /// Paragraph at the foot of mails and pages.
+    pub footer: Option<String>,
+    /// The publisher's page about privacy.
+    pub privacy_url: Option<url::Url>,
+    /// The publisher's imprint.
+    pub imprint_url: Option<url::Url>,
     /// Slots and the times that people read follow this zone.
     pub timezone: String,
     /// Folder of compiled time zone data to use, whatever its age; by default the newer of the system's and the bundled.
@@ -43,6 +58,13 @@ impl Default for SiteSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             name: "Ship or Skip".into(),
             newsletter: "Weekly AI Tool Verdicts".into(),
+            logo: None,
+            logo_alt: None,
+            accent: None,
+            accent_dark: None,
+            footer: None,
+            privacy_url: None,
+            imprint_url: None,
             timezone: "UTC".into(),
             zoneinfo: None,
             secret: Vec::new(),
@@ -84,7 +106,7 @@ impl SiteSettings {
                 return fault(key, "expected one line of at most 200 characters");
             }
         }
-        Ok(())
+        self.check_face()
     }
 }
 

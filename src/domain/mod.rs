@@ -11,6 +11,7 @@ pub mod answer;
 pub mod audit;
 pub mod brake;
 pub mod catalogue;
+pub mod colour;
 pub mod delivery;
 pub mod digest;
 pub mod digest_note;

@@ -34,6 +34,7 @@ pub fn site() -> Site {
         timezone: crate::domain::zone::Zone::utc(),
         postal_address: Some("1 Example Street, Example Town".into()),
         has_mailbox: true,
+        face: Default::default(),
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! Everything is escaped by default; no catalogue text is ever marked safe. Reading order: [`page`], [`desk`], [`email`], [`picture`],
 //! and below them `lead` (how a digest begins), `view` (what all show of a comparison), `issue_text` with
-//! [`markdown`] (what people write of an issue), `date` and `text` (cutting and wrapping).
+//! [`markdown`] (what people write of an issue), [`face`] with [`logo`] (what is the publisher's own), `date` and `text` (cutting and wrapping).
 
 mod date;
 pub mod desk;
 pub mod email;
+pub mod face;
 mod issue_text;
 mod lead;
+pub mod logo;
 pub mod markdown;
 pub mod page;
 pub mod picture;
@@ -27,6 +29,7 @@ mod wellformed;
 use crate::domain::Timestamp;
 use crate::domain::subject::SubjectPattern;
 use crate::domain::zone::Zone;
+use face::Face;
 
 /// Facts about the site that every page and mail shows.
 #[derive(Debug, Clone)]
@@ -45,12 +48,22 @@ pub struct Site {
     pub postal_address: Option<String>,
     /// True if mail is captured at `/mailbox`, so that pages link to it.
     pub has_mailbox: bool,
+    /// The publisher's own face.
+    pub face: Face,
 }
 
 impl Site {
     /// A day as people read it: "17 November 2026", at most [`crate::domain::rendered_mail::SINCE_LENGTH`] characters of ASCII.
     pub fn day(&self, moment: Timestamp) -> String {
         date::Date::new(self, moment).words
+    }
+
+    /// Puts the logo itself in the place of its address: frames that show a mail load nothing from anywhere.
+    pub fn with_logo_inside(&self, html: &str) -> String {
+        match &self.face.logo {
+            Some(logo) => html.replace(&self.link(&logo.path), &logo.data_url()),
+            None => html.to_owned(),
+        }
     }
 
     /// The absolute address of `path`, which starts with a slash.

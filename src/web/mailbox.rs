@@ -69,6 +69,7 @@ async fn html(
         .html
         .ok_or_else(Problem::not_found)?;
     // Links in the frame open in the window: our own pages refuse to be framed.
+    let html = web.app.site.with_logo_inside(&html);
     let html = html.replacen("<head>", "<head><base target=\"_top\">", 1);
     let headers = [
         (header::CONTENT_SECURITY_POLICY, MAIL_POLICY),

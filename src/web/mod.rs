@@ -248,7 +248,7 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
     };
     let site = || {
         Router::new()
-            .merge(pages::routes())
+            .merge(pages::routes(&web.app.site))
             .merge(browsing::routes())
             .merge(pictures::routes())
             .merge(joining::routes(&web.app.settings.signup.origins))
@@ -262,7 +262,7 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
     let routes = match pages {
         Pages::All => site().merge(desk::routes(&web)),
         Pages::Site => site(),
-        Pages::Desk => desk::routes(&web).merge(pages::icon_routes()),
+        Pages::Desk => desk::routes(&web).merge(pages::look_routes(&web.app.site)),
     };
     let routes = routes
         .fallback(answer::not_found)

@@ -19,6 +19,7 @@ use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::DigestContent;
 use crate::domain::slot::Slot;
+use crate::render::Site;
 use crate::render::page;
 use crate::render::page::DigestEntry;
 use crate::render::page::SignUpForm;
@@ -37,7 +38,7 @@ pub(super) const EMPTY: SignUpForm<'static> = SignUpForm {
     problem: None,
 };
 
-pub(super) fn routes() -> Router<Web> {
+pub(super) fn routes(site: &Site) -> Router<Web> {
     Router::new()
         .route("/", get(front))
         .route("/comparisons/{slug}", get(comparison))
@@ -45,16 +46,24 @@ pub(super) fn routes() -> Router<Web> {
         .route("/digests", get(digests))
         .route("/digests/{slot}", get(digest))
         .route("/feed.xml", get(feed))
-        .route(&page::stylesheet().path, get(stylesheet))
         .route(&page::script().path, get(script))
-        .merge(icon_routes())
+        .merge(look_routes(site))
         .route("/robots.txt", get(robots))
         .route("/problems/{code}", get(problem))
 }
 
-/// Routes that every listener has.
-pub(super) fn icon_routes() -> Router<Web> {
-    Router::new().route("/favicon.ico", get(icon))
+/// Routes that every listener has: the look of pages, for the desk shows one too. Logo and colours of the publisher where there are any.
+pub(super) fn look_routes(site: &Site) -> Router<Web> {
+    let mut routes = Router::new()
+        .route("/favicon.ico", get(icon))
+        .route(&page::stylesheet().path, get(stylesheet));
+    if let Some(logo) = &site.face.logo {
+        routes = routes.route(&logo.path, get(logo_file));
+    }
+    if let Some(style) = &site.face.style {
+        routes = routes.route(&style.path, get(face_style));
+    }
+    routes
 }
 
 async fn front(State(web): State<Web>) -> Page {
@@ -194,13 +203,35 @@ async fn script() -> impl IntoResponse {
     immutable("text/javascript; charset=utf-8", page::script().text)
 }
 
+async fn logo_file(State(web): State<Web>) -> Result<impl IntoResponse, Problem> {
+    let logo = web
+        .app
+        .site
+        .face
+        .logo
+        .as_ref()
+        .ok_or_else(Problem::not_found)?;
+    Ok(immutable(logo.kind, logo.bytes.clone()))
+}
+
+async fn face_style(State(web): State<Web>) -> Result<impl IntoResponse, Problem> {
+    let style = web
+        .app
+        .site
+        .face
+        .style
+        .as_ref()
+        .ok_or_else(Problem::not_found)?;
+    Ok(immutable("text/css; charset=utf-8", style.text.clone()))
+}
+
 /// A file whose address holds its hash, so that it may be kept for ever.
-pub(super) fn immutable(kind: &'static str, text: &'static str) -> impl IntoResponse {
+pub(super) fn immutable(kind: &'static str, body: impl IntoResponse) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
-    (headers, text)
+    (headers, body)
 }
 
 /// Browsers ask for it by this name and read it by its type.

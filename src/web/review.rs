@@ -89,9 +89,10 @@ async fn mail(
     PathSegment(token): PathSegment,
 ) -> Result<Response, Problem> {
     let preview = web.app.review(reviewed(&web, &token)?).await?;
-    let html = preview
-        .rendered
-        .html
+    let html = web
+        .app
+        .site
+        .with_logo_inside(&preview.rendered.html)
         .replacen("<head>", "<head><base target=\"_blank\">", 1);
     let headers = [
         (header::CONTENT_SECURITY_POLICY, MAIL_POLICY),

@@ -35,6 +35,7 @@ mod digest_answers;
 mod digests;
 mod disks;
 mod embedding;
+mod face;
 mod faults;
 mod figures;
 mod greetings;

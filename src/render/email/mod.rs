@@ -10,6 +10,8 @@ mod plain;
 
 use super::Site;
 use super::date::Date;
+use super::face::MailColours;
+use super::logo::Logo;
 use super::text::clean;
 use super::text::shorten;
 use crate::domain::catalogue::Slug;
@@ -42,6 +44,9 @@ struct MailFrame<'a> {
     heading: String,
     preheader: String,
     postal_address: Option<String>,
+    colours: &'a MailColours,
+    logo: Option<&'a Logo>,
+    footer: Option<String>,
     week: Option<Date>,
 }
 
@@ -59,6 +64,9 @@ impl<'a> MailFrame<'a> {
             heading: clean(heading),
             preheader,
             postal_address,
+            colours: &site.face.colours,
+            logo: site.face.logo.as_deref(),
+            footer: site.face.footer.as_deref().map(clean),
             week: None,
         }
     }
@@ -84,6 +92,29 @@ impl<'a> MailFrame<'a> {
 
     fn heading_in_capitals(&self) -> String {
         plain::paragraph(&self.heading.to_uppercase())
+    }
+
+    fn logo_url(&self) -> String {
+        self.logo
+            .map(|logo| self.site.link(&logo.path))
+            .unwrap_or_default()
+    }
+
+    /// Links at the foot, with their words.
+    fn links(&self) -> Vec<(&'static str, &str)> {
+        self.site.face.links()
+    }
+
+    /// The publisher's own words and links at the foot of a text part. Empty when there are none.
+    fn footer_in_lines(&self) -> String {
+        let footer = self.footer.as_deref().map(plain::paragraph);
+        let links = self.links();
+        let links = links.iter().map(|(words, url)| format!("{words}:\n{url}"));
+        footer
+            .into_iter()
+            .chain(links)
+            .collect::<Vec<_>>()
+            .join("\n\n")
     }
 
     /// Empty when there is none.

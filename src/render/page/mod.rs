@@ -197,13 +197,16 @@ fn rfc3339(moment: Timestamp) -> String {
 struct FormView<'a> {
     form: SignUpForm<'a>,
     consent: String,
+    /// The publisher's pages about privacy and themselves, with their words.
+    links: Vec<(&'static str, &'a str)>,
 }
 
 impl<'a> FormView<'a> {
-    fn new(site: &Site, form: &SignUpForm<'a>) -> Self {
+    fn new(site: &'a Site, form: &SignUpForm<'a>) -> Self {
         Self {
             form: *form,
             consent: consent_sentence(site),
+            links: site.face.links(),
         }
     }
 }

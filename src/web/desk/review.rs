@@ -295,7 +295,7 @@ pub(super) async fn as_reader(
         Err(error) => Err(Failure::invalid(error.to_string())),
     };
     match preview {
-        Ok(preview) => Ok(framed_mail(&preview.rendered.html, false)),
+        Ok(preview) => Ok(framed_mail(&web, &preview.rendered.html, false)),
         Err(failure) => Ok(framed_words(&refusal(failure)?)),
     }
 }

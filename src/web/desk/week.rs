@@ -229,7 +229,7 @@ pub(super) async fn mail(
         _ => return Err(Problem::not_found()),
     };
     let preview = web.app.preview(slot, web.app.now()).await?;
-    Ok(framed_mail(&preview.rendered.html, is_dark))
+    Ok(framed_mail(&web, &preview.rendered.html, is_dark))
 }
 
 /// Nothing of the page runs or leads anywhere in its frame.

@@ -362,7 +362,7 @@ pub(super) async fn preview(
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
     let preview = web.app.preview_written(slot, form.into()).await?;
-    Ok(framed_mail(&preview.rendered.html, false))
+    Ok(framed_mail(&web, &preview.rendered.html, false))
 }
 
 /// The line of an inbox and the findings with what is written and not saved.
@@ -387,8 +387,8 @@ pub(super) fn framed_words(words: &str) -> Response {
 }
 
 /// A mail's own HTML, for a frame of the desk: as in a mail program nothing in it runs.
-pub(super) fn framed_mail(html: &str, is_dark: bool) -> Response {
-    let html = desk::in_scheme(html, is_dark);
+pub(super) fn framed_mail(web: &Web, html: &str, is_dark: bool) -> Response {
+    let html = desk::in_scheme(&web.app.site.with_logo_inside(html), is_dark);
     // Links in the frame open beside the desk: its pages refuse to be framed.
     let html = html.replacen("<head>", "<head><base target=\"_blank\">", 1);
     let headers = [
