@@ -1,6 +1,6 @@
 //! verdicts: a weekly newsletter service for a site that compares AI tools.
 //!
-//! Six floors; an import may only point down, and `tests/layers.rs` checks it. In reading order, from the
+//! Six floors; an import may only point down, and `tests/layers` checks it. In reading order, from the
 //! ground up:
 //!
 //! - [`domain`]: the product's words and rules. `domain::pick` is its heart.

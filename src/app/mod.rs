@@ -54,7 +54,6 @@ use crate::identity::passkey::Passkeys;
 use crate::identity::password::Passwords;
 use crate::mail::ConnectionLimits;
 use crate::mail::Mailbox;
-use crate::mail::Signers;
 use crate::mail::SmtpTimeouts;
 use crate::mail::Transport;
 use crate::mail::imap::Account;
@@ -366,13 +365,6 @@ impl AppParts {
             data: limits.data,
             finish: limits.finish,
         };
-        let keys = mail.dkim.iter().map(|key| {
-            (
-                key.domain.as_str(),
-                key.selector.as_str(),
-                key.key_file.as_path(),
-            )
-        });
         let use_limits = ConnectionLimits {
             mails: mail.messages_per_connection,
             idle: mail.idle,
@@ -398,9 +390,6 @@ impl AppParts {
             );
             fault("site.timezone", &words)
         })?;
-        let signers =
-            Signers::open(keys).map_err(|error| fault("mail.dkim", &format_args!("{error}.")))?;
-        let signing = Signing::new(signers);
         let inbound = &settings.inbound;
         let returns = inbound
             .imap
@@ -414,12 +403,7 @@ impl AppParts {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             relays,
-            signing: signing.map_err(|error| {
-                fault(
-                    "mail.dkim",
-                    &format_args!("no threads to sign with: {error}."),
-                )
-            })?,
+            signing: Signing::open(mail).map_err(|error| fault("mail.dkim", &error))?,
             return_path: ReturnPath::new(return_path.as_ref().unwrap_or(&from).address())
                 .map_err(|error| fault("mail.return_path", &error))?,
             returns: returns.map_err(|error| fault("inbound.imap", &format_args!("{error}.")))?,

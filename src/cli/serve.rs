@@ -17,6 +17,7 @@ use super::stopping;
 use crate::app::App;
 use crate::app::Failure;
 use crate::inbox;
+use crate::mail::imap::Account;
 use crate::schedule;
 use crate::telemetry;
 use crate::web;
@@ -64,7 +65,32 @@ impl ServeArguments {
             ));
         }
         telemetry::metrics_handle();
-        let listener = if has(ServeRole::Web) {
+        let listeners = self.open_listeners(&app).await?;
+        let address = listeners.site.as_ref().and_then(|it| it.local_addr().ok());
+        if has(ServeRole::Web) {
+            app.add_owner_of_settings().await?;
+        }
+        let brought = app.bring_sample().await?;
+        let roles = self.start(&app, listeners, &stop);
+        greet(&app, address, brought);
+        if has(ServeRole::Web) {
+            offer_setup(&app).await?;
+        }
+        if has(ServeRole::Schedule) {
+            app.unused_times()
+                .iter()
+                .for_each(|sentence| tracing::warn!("{sentence}"));
+        }
+        let failed = first_failure(roles, &stop).await;
+        app.storage.close().await;
+        tracing::info!("stopped");
+        failed.map_or(Ok(ExitCode::SUCCESS), Err)
+    }
+
+    /// Opens all that the roles listen on, before any of them starts: an address that is taken ends `serve` at once.
+    async fn open_listeners(&self, app: &App) -> Result<Listeners, Failure> {
+        let has = |role| self.role.contains(&role);
+        let site = if has(ServeRole::Web) {
             Some(listen(app.settings.site.listen, "VERDICTS_SITE__LISTEN").await?)
         } else {
             None
@@ -74,12 +100,9 @@ impl ServeArguments {
             Some(address) => Some(listen(address, "VERDICTS_DESK__LISTEN").await?),
             None => None,
         };
-        let address = listener
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok());
         let lmtp = Some(&app.settings.inbound.lmtp)
             .filter(|place| has(ServeRole::Inbound) && !place.is_empty());
-        let door = if let Some(place) = lmtp {
+        let lmtp = if let Some(place) = lmtp {
             Some(
                 inbox::OpenListener::open(place, app.settings.inbound.lmtp_mode().unwrap_or(0o660))
                     .await?,
@@ -88,19 +111,31 @@ impl ServeArguments {
             None
         };
         let mailbox = app.returns().filter(|_| has(ServeRole::Inbound)).cloned();
-        if has(ServeRole::Inbound) && door.is_none() && mailbox.is_none() {
+        if has(ServeRole::Inbound) && lmtp.is_none() && mailbox.is_none() {
             return Err(Failure::invalid_field(
                 "inbound.lmtp",
                 "The role inbound has no door: set inbound.lmtp or inbound.imap.",
             ));
         }
-        if has(ServeRole::Web) {
-            app.add_owner_of_settings().await?;
-        }
-        let brought = app.bring_sample().await?;
+        Ok(Listeners {
+            site,
+            desk: desk_listener,
+            lmtp,
+            mailbox,
+        })
+    }
+
+    /// Starts the roles.
+    fn start(
+        &self,
+        app: &Arc<App>,
+        listeners: Listeners,
+        stop: &CancellationToken,
+    ) -> JoinSet<Result<(), Failure>> {
+        let has = |role| self.role.contains(&role);
         let mut roles: JoinSet<Result<(), Failure>> = JoinSet::new();
-        if let Some(listener) = listener {
-            let pages = if desk_listener.is_some() {
+        if let Some(listener) = listeners.site {
+            let pages = if listeners.desk.is_some() {
                 Pages::Site
             } else {
                 Pages::All
@@ -112,7 +147,7 @@ impl ServeArguments {
                 Ok(())
             });
         }
-        if let Some(listener) = desk_listener {
+        if let Some(listener) = listeners.desk {
             roles.spawn(web::serve(app.clone(), listener, Pages::Desk, stop.clone()));
         }
         if has(ServeRole::Schedule) {
@@ -125,7 +160,7 @@ impl ServeArguments {
                 Ok(())
             });
         }
-        if let Some(door) = door {
+        if let Some(door) = listeners.lmtp {
             let place = door.address().map_or_else(
                 || app.settings.inbound.lmtp.clone(),
                 |address| address.to_string(),
@@ -135,37 +170,41 @@ impl ServeArguments {
             ));
             roles.spawn(inbox::serve(app.clone(), door, stop.clone()));
         }
-        if let Some(mailbox) = mailbox {
+        if let Some(mailbox) = listeners.mailbox {
             say(format_args!(
                 "Mail that comes back is fetched from {}",
                 mailbox.describe()
             ));
             roles.spawn(inbox::watch(app.clone(), mailbox, stop.clone()));
         }
-        greet(&app, address, brought);
-        if has(ServeRole::Web) {
-            offer_setup(&app).await?;
-        }
-        if has(ServeRole::Schedule) {
-            app.unused_times()
-                .iter()
-                .for_each(|sentence| tracing::warn!("{sentence}"));
-        }
-        let mut failed = None;
-        while let Some(ended) = roles.join_next().await {
-            let result = ended.unwrap_or_else(|error| {
-                Err(Failure::internal(format!(
-                    "A part of the service ended badly: {error}."
-                )))
-            });
-            failed = failed.or(result.err());
-            // One part alone is no service: the others end in order.
-            stop.cancel();
-        }
-        app.storage.close().await;
-        tracing::info!("stopped");
-        failed.map_or(Ok(ExitCode::SUCCESS), Err)
+        roles
     }
+}
+
+/// Listeners of the roles, and the mailbox that is read.
+struct Listeners {
+    site: Option<TcpListener>,
+    desk: Option<TcpListener>,
+    lmtp: Option<inbox::OpenListener>,
+    mailbox: Option<Account>,
+}
+
+/// Waits until every role has ended, and returns the first failure. One part alone is no service: when one ends, the others are stopped.
+async fn first_failure(
+    mut roles: JoinSet<Result<(), Failure>>,
+    stop: &CancellationToken,
+) -> Option<Failure> {
+    let mut failed = None;
+    while let Some(ended) = roles.join_next().await {
+        let result = ended.unwrap_or_else(|error| {
+            Err(Failure::internal(format!(
+                "A part of the service ended badly: {error}."
+            )))
+        });
+        failed = failed.or(result.err());
+        stop.cancel();
+    }
+    failed
 }
 
 /// Pause between two attempts to open the database.

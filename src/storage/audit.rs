@@ -90,50 +90,19 @@ impl Storage {
              and (state in ('sent', 'failed', 'skipped')) <> (finished_at is not null) and state <> 'uncertain'",
             slot.id()
         )?;
-        let mut faults = Vec::new();
-        let mut must = |holds: bool, fault: String| {
-            if !holds {
-                faults.push(fault);
-            }
-        };
-        must(
-            rows == recipients,
-            format!("{recipients} recipients when it was published, {rows} deliveries now"),
-        );
-        must(
-            counted == kept,
-            format!(
-                "the counts that are kept differ from the rows: {} and {}",
-                in_words(&kept),
-                in_words(&counted)
-            ),
-        );
-        must(
-            unmade == 0,
-            format!("{unmade} deliveries were made beyond the place up to which it is published"),
-        );
-        must(
-            is_publishing.is_none() || matches!(state.as_str(), "sending" | "paused"),
-            format!("it is {state}, and deliveries are still to be made"),
-        );
-        must(
-            too_late == 0,
-            format!("{too_late} were sent to after they had left or been suppressed"),
-        );
-        must(
-            unended == 0,
-            format!("{unended} deliveries are final without an end, or ended without being final"),
-        );
-        must(
-            unqueued == 0,
-            format!(
-                "{unqueued} deliveries are open and nobody would look at them: they are in no batch"
-            ),
-        );
-        must(
-            state != "sent" || open == 0,
-            format!("it counts as sent, with {open} deliveries open"),
-        );
+        let faults = faults_of(&LedgerFigures {
+            recipients,
+            rows,
+            counted: &counted,
+            kept: &kept,
+            unmade,
+            is_publishing: is_publishing.is_some(),
+            state: &state,
+            open,
+            unqueued,
+            too_late,
+            unended,
+        });
         let doubts: Vec<(i64, String, i64, i64)> = all!(
             reader,
             "select subscriber_id, state, uncertain_at, attempts from deliveries
@@ -203,6 +172,83 @@ struct Sums {
     kept_failed: i64,
     kept_skipped: i64,
     kept_uncertain: i64,
+}
+
+/// The figures of one digest that an audit compares.
+struct LedgerFigures<'a> {
+    recipients: i64,
+    rows: i64,
+    counted: &'a StateCounts,
+    kept: &'a StateCounts,
+    unmade: i64,
+    is_publishing: bool,
+    state: &'a str,
+    open: i64,
+    unqueued: i64,
+    too_late: i64,
+    unended: i64,
+}
+
+/// The promises that the figures break, a sentence each.
+fn faults_of(figures: &LedgerFigures<'_>) -> Vec<String> {
+    let LedgerFigures {
+        recipients,
+        rows,
+        counted,
+        kept,
+        unmade,
+        is_publishing,
+        state,
+        open,
+        unqueued,
+        too_late,
+        unended,
+    } = figures;
+    let mut faults = Vec::new();
+    let mut must = |holds: bool, fault: String| {
+        if !holds {
+            faults.push(fault);
+        }
+    };
+    must(
+        rows == recipients,
+        format!("{recipients} recipients when it was published, {rows} deliveries now"),
+    );
+    must(
+        counted == kept,
+        format!(
+            "the counts that are kept differ from the rows: {} and {}",
+            in_words(kept),
+            in_words(counted)
+        ),
+    );
+    must(
+        *unmade == 0,
+        format!("{unmade} deliveries were made beyond the place up to which it is published"),
+    );
+    must(
+        !is_publishing || matches!(*state, "sending" | "paused"),
+        format!("it is {state}, and deliveries are still to be made"),
+    );
+    must(
+        *too_late == 0,
+        format!("{too_late} were sent to after they had left or been suppressed"),
+    );
+    must(
+        *unended == 0,
+        format!("{unended} deliveries are final without an end, or ended without being final"),
+    );
+    must(
+        *unqueued == 0,
+        format!(
+            "{unqueued} deliveries are open and nobody would look at them: they are in no batch"
+        ),
+    );
+    must(
+        *state != "sent" || *open == 0,
+        format!("it counts as sent, with {open} deliveries open"),
+    );
+    faults
 }
 
 fn in_words(counts: &StateCounts) -> String {

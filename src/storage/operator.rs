@@ -6,7 +6,7 @@ use super::audit_log::ChangeSubject;
 use super::quotas;
 use super::quotas::MailQuotas;
 use super::subscribers::history;
-use super::subscribers::queue_confirmation;
+use super::transactional::queue_confirmation;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::audit::AuditAction;

@@ -5,6 +5,7 @@ mod mails;
 
 use serde::Serialize;
 
+use super::ReadConnection;
 use super::Storage;
 use super::StorageError;
 use crate::domain::Timestamp;
@@ -259,18 +260,8 @@ impl Storage {
             "select reason, given_at from unsubscribe_reasons where subscriber_id = $1",
             subscriber
         )?;
-        let votes: Vec<(String, String, i64)> = all!(
-            reader,
-            "select tool, verdict, voted_at from votes where subscriber_id = $1 order by voted_at, tool limit $2",
-            subscriber,
-            ROWS
-        )?;
-        let saved: Vec<(String, i64, i64, i64)> = all!(
-            reader,
-            "select tool, saved_at, ships, skips from bookmarks where subscriber_id = $1 order by saved_at, tool limit $2",
-            subscriber,
-            ROWS
-        )?;
+        let votes = votes_of(&mut reader, subscriber).await?;
+        let saved = saved_tools_of(&mut reader, subscriber).await?;
         let mails = mails::mails_of(&mut reader, subscriber).await?;
         let came_back: Vec<CameBackRow> = all!(
             reader,
@@ -287,33 +278,7 @@ impl Storage {
             subscriber,
             ROWS
         )?;
-        let (mut suppressions, mut removed) = (Vec::new(), Vec::new());
-        for hash in hashes {
-            let found: Option<(String, i64, Option<String>)> = optional!(
-                reader,
-                "select reason, created_at, note from suppressions where address_hash = $1",
-                hash
-            )?;
-            suppressions.extend(found.map(|(reason, at, note)| Suppression {
-                reason,
-                at: from_millis(at),
-                note,
-            }));
-            let lifted: Vec<(i64, String, i64, String)> = all!(
-                reader,
-                "select lifted_at, reason, suppressed_at, note from suppression_removals where address_hash = $1 order by lifted_at limit $2",
-                hash,
-                ROWS
-            )?;
-            removed.extend(lifted.into_iter().map(|(at, reason, since, note)| {
-                SuppressionRemoved {
-                    at: from_millis(at),
-                    reason,
-                    suppressed_at: from_millis(since),
-                    note,
-                }
-            }));
-        }
+        let (suppressions, suppressions_removed) = suppressions_of(&mut reader, hashes).await?;
         Ok(Some(PersonalData {
             signed_up_at: from_millis(person.created_at),
             state_since: from_millis(person.state_at),
@@ -338,23 +303,8 @@ impl Storage {
                 reason,
                 at: from_millis(at),
             }),
-            votes: votes
-                .into_iter()
-                .map(|(tool, verdict, at)| Vote {
-                    tool,
-                    verdict,
-                    at: from_millis(at),
-                })
-                .collect(),
-            saved: saved
-                .into_iter()
-                .map(|(tool, at, panel_ships, panel_skips)| SavedTool {
-                    tool,
-                    at: from_millis(at),
-                    panel_ships,
-                    panel_skips,
-                })
-                .collect(),
+            votes,
+            saved,
             mails,
             came_back: came_back.into_iter().map(returned).collect(),
             unproven: unproven
@@ -365,9 +315,79 @@ impl Storage {
                 })
                 .collect(),
             suppressions,
-            suppressions_removed: removed,
+            suppressions_removed,
         }))
     }
+}
+
+async fn votes_of(reader: &mut ReadConnection, subscriber: i64) -> Result<Vec<Vote>, StorageError> {
+    let rows: Vec<(String, String, i64)> = all!(
+        reader,
+        "select tool, verdict, voted_at from votes where subscriber_id = $1 order by voted_at, tool limit $2",
+        subscriber,
+        ROWS
+    )?;
+    let vote = |(tool, verdict, at)| Vote {
+        tool,
+        verdict,
+        at: from_millis(at),
+    };
+    Ok(rows.into_iter().map(vote).collect())
+}
+
+async fn saved_tools_of(
+    reader: &mut ReadConnection,
+    subscriber: i64,
+) -> Result<Vec<SavedTool>, StorageError> {
+    let rows: Vec<(String, i64, i64, i64)> = all!(
+        reader,
+        "select tool, saved_at, ships, skips from bookmarks where subscriber_id = $1 order by saved_at, tool limit $2",
+        subscriber,
+        ROWS
+    )?;
+    let saved = |(tool, at, panel_ships, panel_skips)| SavedTool {
+        tool,
+        at: from_millis(at),
+        panel_ships,
+        panel_skips,
+    };
+    Ok(rows.into_iter().map(saved).collect())
+}
+
+/// The suppressions of an address that stand, and those that were lifted; `hashes` are its keyed hashes.
+async fn suppressions_of(
+    reader: &mut ReadConnection,
+    hashes: &[String],
+) -> Result<(Vec<Suppression>, Vec<SuppressionRemoved>), StorageError> {
+    let (mut standing, mut lifted) = (Vec::new(), Vec::new());
+    for hash in hashes {
+        let found: Option<(String, i64, Option<String>)> = optional!(
+            reader,
+            "select reason, created_at, note from suppressions where address_hash = $1",
+            hash
+        )?;
+        standing.extend(found.map(|(reason, at, note)| Suppression {
+            reason,
+            at: from_millis(at),
+            note,
+        }));
+        let rows: Vec<(i64, String, i64, String)> = all!(
+            reader,
+            "select lifted_at, reason, suppressed_at, note from suppression_removals where address_hash = $1 order by lifted_at limit $2",
+            hash,
+            ROWS
+        )?;
+        lifted.extend(
+            rows.into_iter()
+                .map(|(at, reason, since, note)| SuppressionRemoved {
+                    at: from_millis(at),
+                    reason,
+                    suppressed_at: from_millis(since),
+                    note,
+                }),
+        );
+    }
+    Ok((standing, lifted))
 }
 
 fn returned(row: CameBackRow) -> CameBack {

@@ -11,7 +11,7 @@ use super::quotas;
 use super::quotas::MailQuotas;
 use super::stored;
 use super::transactional::queue;
-use super::transactional::supersede_confirmations;
+use super::transactional::queue_confirmation;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
@@ -149,24 +149,8 @@ impl Storage {
         let is_within = quotas::take(&mut tx, limits, now).await?.is_ok();
         let answer = answer.or((!is_within).then_some(SignedUp::MailboxLimit));
         if let Some(answer) = answer {
-            // The row that was made just now for somebody suppressed goes again. Committed all the same: the time that a
-            // commit takes must not tell who is known here.
-            execute!(
-                tx,
-                "delete from subscribers where id = $1 and state = 'pending' and requested_at is null",
-                row.id
-            )?;
             let reminds = reminds && is_within;
-            if reminds {
-                execute!(
-                    tx,
-                    "update subscribers set reminded_at = $2 where id = $1",
-                    row.id,
-                    now.timestamp_millis()
-                )?;
-                queue(&mut tx, row.id, DeliveryKind::AlreadySubscribed, None, now).await?;
-            }
-            tx.commit().await?;
+            change_nothing(tx, row.id, reminds, now).await?;
             return Ok(if reminds {
                 SignedUp::ReminderQueued
             } else {
@@ -363,23 +347,6 @@ async fn find_or_make(
     )?)
 }
 
-/// Puts the confirmation mail into the ledger.
-pub(super) async fn queue_confirmation(
-    tx: &mut Tx,
-    subscriber: i64,
-    now: Timestamp,
-) -> Result<(), StorageError> {
-    let millis = now.timestamp_millis();
-    execute!(
-        tx,
-        "update subscribers set confirmation_at = $2 where id = $1",
-        subscriber,
-        millis
-    )?;
-    supersede_confirmations(tx, subscriber, now).await?;
-    queue(tx, subscriber, DeliveryKind::Confirmation, None, now).await
-}
-
 async fn consent(
     tx: &mut Tx,
     subscriber: i64,
@@ -444,4 +411,36 @@ pub(super) async fn history_of_digest(
         digest.map(Slot::id)
     )?;
     Ok(())
+}
+
+/// Ends a sign-up that changes nothing, with the mail that reminds a subscriber of it. The row that was made just now for somebody
+/// suppressed goes again. Commits all the same: the time that a commit takes must not tell who is known here.
+async fn change_nothing(
+    mut tx: Tx,
+    subscriber: i64,
+    reminds: bool,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "delete from subscribers where id = $1 and state = 'pending' and requested_at is null",
+        subscriber
+    )?;
+    if reminds {
+        execute!(
+            tx,
+            "update subscribers set reminded_at = $2 where id = $1",
+            subscriber,
+            now.timestamp_millis()
+        )?;
+        queue(
+            &mut tx,
+            subscriber,
+            DeliveryKind::AlreadySubscribed,
+            None,
+            now,
+        )
+        .await?;
+    }
+    Ok(tx.commit().await?)
 }

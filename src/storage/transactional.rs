@@ -33,6 +33,23 @@ pub(super) async fn queue(
     crate::storage::notifications::notify(tx).await
 }
 
+/// Queues the confirmation mail, in place of one that has not gone out.
+pub(super) async fn queue_confirmation(
+    tx: &mut Tx,
+    subscriber: i64,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let millis = now.timestamp_millis();
+    execute!(
+        tx,
+        "update subscribers set confirmation_at = $2 where id = $1",
+        subscriber,
+        millis
+    )?;
+    supersede_confirmations(tx, subscriber, now).await?;
+    queue(tx, subscriber, DeliveryKind::Confirmation, None, now).await
+}
+
 /// Queues a mail of that kind; the caller tells the senders.
 pub(super) async fn insert(
     tx: &mut Tx,

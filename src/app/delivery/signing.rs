@@ -10,6 +10,7 @@ use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
+use crate::config::MailSettings;
 use crate::domain::Timestamp;
 use crate::mail::Signers;
 
@@ -27,6 +28,22 @@ struct SigningTask {
 }
 
 impl Signing {
+    /// Opens the keys of `mail.dkim`, and starts the threads that sign with them.
+    ///
+    /// # Errors
+    /// A key that cannot be read, or threads that cannot be started, in words.
+    pub fn open(mail: &MailSettings) -> Result<Self, String> {
+        let keys = mail.dkim.iter().map(|key| {
+            (
+                key.domain.as_str(),
+                key.selector.as_str(),
+                key.key_file.as_path(),
+            )
+        });
+        let signers = Signers::open(keys).map_err(|error| format!("{error}."))?;
+        Self::new(signers).map_err(|error| format!("no threads to sign with: {error}."))
+    }
+
     /// Starts the threads, if there is anything to sign with. They end with it.
     pub fn new(signers: Signers) -> std::io::Result<Self> {
         if signers.is_empty() {

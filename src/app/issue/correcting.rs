@@ -97,18 +97,7 @@ impl App {
         let pattern = |old: &str| subject.unwrap_or(old).parse().ok();
         let base = corrected(&content);
         let rendered = self.rendered_digest(&base, pattern(&mail.subject).as_ref())?;
-        let findings = self.examine_text(&base, &rendered.subject).await;
-        let faults: Vec<String> = findings
-            .iter()
-            .filter(|finding| finding.level == crate::app::check_result::Severity::Fault)
-            .map(|finding| format!("{}: {}", finding.what, finding.words))
-            .collect();
-        if !faults.is_empty() {
-            return Err(Failure::conflict(format!(
-                "{slot} is not corrected. {}.",
-                faults.join("; ")
-            )));
-        }
+        self.refuse_faults(slot, &base, &rendered.subject).await?;
         let mut variants = Vec::new();
         for (number, content, old) in self.storage.frozen_variants(slot).await? {
             let content = corrected(&content);
@@ -146,6 +135,28 @@ impl App {
         Ok(Corrected {
             remaining: if is_going_out { status.tally.queued } else { 0 },
         })
+    }
+
+    /// Refuses a correction in which the checks before a send find a fault.
+    async fn refuse_faults(
+        &self,
+        slot: Slot,
+        content: &DigestContent,
+        subject: &str,
+    ) -> Result<(), Failure> {
+        let findings = self.examine_text(content, subject).await;
+        let faults: Vec<String> = findings
+            .iter()
+            .filter(|finding| finding.level == crate::app::check_result::Severity::Fault)
+            .map(|finding| format!("{}: {}", finding.what, finding.words))
+            .collect();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::conflict(format!(
+            "{slot} is not corrected. {}.",
+            faults.join("; ")
+        )))
     }
 
     /// The comparisons of an issue as the catalogue has them now, where that is asked for.

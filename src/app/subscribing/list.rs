@@ -118,36 +118,8 @@ impl App {
             ..ImportReport::default()
         };
         let mut arrivals = std::iter::from_fn(|| {
-            loop {
-                let row = match sheet.next_row() {
-                    Some(Ok(row)) => row,
-                    Some(Err(error)) => return Some(Err(error)),
-                    // Before anything is committed.
-                    None => {
-                        return refused
-                            .as_mut()?
-                            .flush()
-                            .err()
-                            .map(|error| Err(unwritten(&error)));
-                    }
-                };
-                report.read += 1;
-                row_read(report.read);
-                let reason = match row {
-                    Ok(row) => return Some(Ok(self.arrival(row, terms))),
-                    Err(reason) => reason,
-                };
-                if let Some(Err(error)) = refused
-                    .as_mut()
-                    .map(|file| sheet.write_refused(file, &reason))
-                {
-                    return Some(Err(unwritten(&error)));
-                }
-                report.refused += 1;
-                if report.refusals.len() < NAMED {
-                    report.refusals.push(reason);
-                }
-            }
+            let row = next_good_row(&mut sheet, &mut refused, &mut report, &row_read)?;
+            Some(row.map(|row| self.arrival(row, terms)))
         });
         let key_name = self
             .secrets
@@ -169,17 +141,7 @@ impl App {
         let arrived = arrived.map_err(fault)?;
         (report.added, report.known, report.suppressed) =
             (arrived.added, arrived.known, arrived.suppressed);
-        (report.service, report.encoding, report.unused) = (
-            sheet.columns().service(),
-            sheet.encoding(),
-            sheet.columns().unused(),
-        );
-        report.columns = sheet
-            .columns()
-            .used()
-            .into_iter()
-            .map(|(column, field)| ColumnUse { column, field })
-            .collect();
+        describe(&mut report, &sheet);
         if !terms.dry_run {
             self.storage.refresh_statistics().await?;
             tracing::info!(
@@ -307,4 +269,55 @@ impl App {
 
 fn unwritten(error: &dyn std::fmt::Display) -> String {
     format!("the file of refused rows cannot be written: {error}")
+}
+
+/// File of the rows that were refused.
+type RefusedRows = csv::Writer<Box<dyn Write + Send>>;
+
+/// Reads on to the next row that can be imported. Rows before it that cannot are counted, named and written to `refused`; at the end of
+/// the sheet that file is flushed, before anything is committed.
+fn next_good_row(
+    sheet: &mut Spreadsheet<'_>,
+    refused: &mut Option<RefusedRows>,
+    report: &mut ImportReport,
+    row_read: &impl Fn(u64),
+) -> Option<Result<ParsedRow, String>> {
+    loop {
+        let row = match sheet.next_row() {
+            Some(Ok(row)) => row,
+            Some(Err(error)) => return Some(Err(error)),
+            None => {
+                let flushed = refused.as_mut()?.flush();
+                return flushed.err().map(|error| Err(unwritten(&error)));
+            }
+        };
+        report.read += 1;
+        row_read(report.read);
+        let reason = match row {
+            Ok(row) => return Some(Ok(row)),
+            Err(reason) => reason,
+        };
+        let written = refused
+            .as_mut()
+            .map(|file| sheet.write_refused(file, &reason));
+        if let Some(Err(error)) = written {
+            return Some(Err(unwritten(&error)));
+        }
+        report.refused += 1;
+        if report.refusals.len() < NAMED {
+            report.refusals.push(reason);
+        }
+    }
+}
+
+/// Notes how the sheet was read.
+fn describe(report: &mut ImportReport, sheet: &Spreadsheet<'_>) {
+    let columns = sheet.columns();
+    report.service = columns.service();
+    report.encoding = sheet.encoding();
+    report.unused = columns.unused();
+    let used = columns.used().into_iter();
+    report.columns = used
+        .map(|(column, field)| ColumnUse { column, field })
+        .collect();
 }

@@ -1,6 +1,8 @@
 //! The floors of the house: an import may only point down, rooms of one floor never name each other, and each library has
 //! its home.
 
+mod functions;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
