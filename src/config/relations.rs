@@ -1,7 +1,7 @@
 //! All time limits that depend on one another, in one table: each row was a way to make the sender stand still, or a mail useless, with
 //! settings that were each within their own range.
 //!
-//! Held when the settings are read, so at each start and by `config` and `doctor`; the table in docs/operating.md is made from it. What
+//! Held when the settings are read, so at each start and by `config` and `doctor`; the table in docs/sending.md is made from it. What
 //! a limit waits for that is no setting stands here by the constant's value: the module that owns it names this table.
 
 use std::time::Duration;
@@ -210,7 +210,7 @@ pub fn advice(settings: &Settings) -> Vec<String> {
     wasted.collect()
 }
 
-/// The table as it stands in docs/operating.md, with the defaults.
+/// The table as it stands in docs/sending.md, with the defaults.
 pub fn table() -> String {
     let settings = Settings::default();
     let code = |limit: Limit| {

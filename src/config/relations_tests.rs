@@ -206,10 +206,10 @@ fn more_connections_than_a_rate_can_keep_busy_are_advised_against() {
 
 #[test]
 fn the_documentation_has_the_table() {
-    let docs = include_str!("../../docs/operating.md");
+    let docs = include_str!("../../docs/sending.md");
     assert!(
         docs.contains(&table()),
-        "docs/operating.md must have this table:\n{}",
+        "docs/sending.md must have this table:\n{}",
         table()
     );
 }

@@ -2,6 +2,7 @@
 //! its home.
 
 mod functions;
+mod pages;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
