@@ -5,8 +5,8 @@
 //!
 //! - [`domain`]: the product's words and rules. `domain::pick` is its heart.
 //! - [`config`], [`telemetry`], [`dial`]: settings; logs and figures; the way to another host.
-//! - [`storage`], [`render`], [`mail`], [`identity`]: arms, strangers to one another: the database, templates, the way out, and what
-//!   proves who somebody is.
+//! - [`storage`], [`render`], [`mail`], [`identity`], [`outside`]: arms, strangers to one another: the database, templates, the way out,
+//!   what proves who somebody is, and the one HTTP client.
 //! - [`app`]: the use cases, where the arms meet. `app::delivery` sends what the ledger holds.
 //! - [`web`], [`schedule`], [`inbox`]: doors: a request, a tick or a mail becomes one use case.
 //! - [`cli`]: reads settings, builds the `App`, starts what was asked.
@@ -21,6 +21,7 @@ pub mod domain;
 pub mod identity;
 pub mod inbox;
 pub mod mail;
+pub mod outside;
 pub mod render;
 pub mod schedule;
 pub mod storage;

@@ -142,6 +142,8 @@ pub struct App {
     pub(crate) passwords: Passwords,
     /// Passkeys of the desk's users; the error says why there are none.
     pub(crate) passkeys: Result<Passkeys, String>,
+    /// Providers with whom users of the desk sign in.
+    pub(crate) providers: Vec<users::providers::KnownProvider>,
     /// Jobs of the desk that this process does.
     pub(crate) jobs: jobs::Jobs,
 }
@@ -210,6 +212,7 @@ impl App {
         fetch: Fetch,
     ) -> Result<Arc<Self>, Failure> {
         let parts = AppParts::from(&settings)?;
+        let providers = users::providers::known_providers(&settings)?;
         let storage = open_storage(&settings).await?;
         let secrets = secrets::open(&settings, &storage, clock.now()).await?;
         let storage = storage.named_by(secrets.clone());
@@ -240,6 +243,7 @@ impl App {
             readers_at: Mutex::default(),
             passwords: Passwords::default(),
             passkeys: passkeys(&settings),
+            providers,
             jobs: jobs::Jobs::default(),
             settings,
         }))
@@ -247,6 +251,7 @@ impl App {
 
     /// Checks the settings as [`App::open`] does, and opens nothing.
     pub fn check(settings: &Settings) -> Result<(), Failure> {
+        users::providers::known_providers(settings)?;
         AppParts::from(settings).map(|_| ())
     }
 

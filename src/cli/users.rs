@@ -18,6 +18,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::address::InvalidAddress;
 use crate::domain::user::Role;
 use crate::domain::user::User;
+use crate::storage::identities::UserIdentity;
 use crate::storage::passkeys::UserPasskey;
 
 /// Longest password that is read from stdin, in bytes.
@@ -87,6 +88,27 @@ pub enum UsersCommand {
         /// The passkey, as `users passkeys` shows it
         passkey: String,
     },
+    /// List a user's accounts at providers of OpenID Connect
+    Identities {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+    },
+    /// Let an account at a provider of OpenID Connect sign a user in
+    Link {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+        /// Issuer of the provider, as desk.oidc names it
+        issuer: String,
+        /// Name of the account there that never changes (the claim "sub")
+        subject: String,
+    },
+    /// Let an account at a provider sign a user in no longer
+    Unlink {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+        /// The account, as `users identities` shows it
+        account: String,
+    },
     /// End all sessions of a user
     SignOut {
         #[arg(value_parser = parse_email)]
@@ -154,6 +176,23 @@ impl UsersCommand {
                     .await?;
                 passkeys(app, &email, output).await?;
             }
+            Self::Identities { email } => identities(app, &email, output).await?,
+            Self::Link {
+                email,
+                issuer,
+                subject,
+            } => {
+                let user = app.user_named(&email).await?;
+                app.link_account(&Actor::cli(), &user, &issuer, &subject)
+                    .await?;
+                identities(app, &email, output).await?;
+            }
+            Self::Unlink { email, account } => {
+                let user = app.user_named(&email).await?;
+                app.unlink_account(&Actor::cli(), &user, &account, false)
+                    .await?;
+                identities(app, &email, output).await?;
+            }
             Self::SignOut { email } => change(app, &email, AccountChange::SignOut, output).await?,
         }
         Ok(ExitCode::SUCCESS)
@@ -192,6 +231,7 @@ fn user_json(user: &User) -> serde_json::Value {
         "has_password": user.has_password,
         "has_second_factor": user.has_second_factor,
         "passkeys": user.passkeys,
+        "identities": user.identities,
         "created_at": user.created_at,
         "seen_at": user.seen_at,
         "disabled_at": user.disabled_at,
@@ -256,6 +296,37 @@ async fn passkeys(app: &App, email: &EmailAddress, output: Output) -> Result<(),
             )
         };
         passkeys.iter().map(line).collect()
+    })
+}
+
+fn identity_json(identity: &UserIdentity) -> serde_json::Value {
+    json!({
+        "account": identity.short_name(),
+        "issuer": identity.issuer,
+        "subject": identity.subject,
+        "linked_at": identity.linked_at,
+        "used_at": identity.used_at,
+    })
+}
+
+async fn identities(app: &App, email: &EmailAddress, output: Output) -> Result<(), Failure> {
+    let user = app.user_named(email).await?;
+    let identities = app.storage.identities(user.id).await?;
+    if identities.is_empty() && !output.json {
+        say(format_args!("{} has no linked account.", email.as_str()));
+    }
+    let rows: Vec<_> = identities.iter().map(identity_json).collect();
+    output.print(&json!({ "identities": rows }), || {
+        let line = |identity: &UserIdentity| {
+            format!(
+                "{}  {} at {}, linked {}\n",
+                identity.short_name(),
+                identity.subject,
+                identity.issuer,
+                app.local_time(identity.linked_at)
+            )
+        };
+        identities.iter().map(line).collect()
     })
 }
 

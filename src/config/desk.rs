@@ -9,7 +9,9 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigError;
+use super::OidcSettings;
 use super::fault;
+use super::oidc;
 use super::one_or_many;
 use super::site::is_base_url;
 use crate::domain::address::EmailAddress;
@@ -43,6 +45,8 @@ pub struct DeskSettings {
     pub owner: Option<String>,
     /// A file with that owner's password in it.
     pub owner_password_file: Option<PathBuf>,
+    /// Providers with whom users sign in.
+    pub oidc: Vec<OidcSettings>,
 }
 
 /// Size in bytes, written like `64MiB`.
@@ -112,6 +116,7 @@ impl Default for DeskSettings {
             two_people: false,
             owner: None,
             owner_password_file: None,
+            oidc: Vec::new(),
         }
     }
 }
@@ -141,6 +146,6 @@ impl DeskSettings {
                 "each needs the other: the address of the first owner, and a file with their password",
             );
         }
-        Ok(())
+        oidc::check(&self.oidc)
     }
 }

@@ -1,3 +1,4 @@
+mod oidc;
 mod relays;
 
 use super::*;

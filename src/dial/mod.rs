@@ -6,6 +6,7 @@
 //! that was good last time is tried first, so that a dead one costs one connection a quarter of a second, and no other anything.
 
 mod order;
+pub mod tls;
 
 use std::fmt;
 use std::future::Future;

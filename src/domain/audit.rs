@@ -96,6 +96,10 @@ super::named! {
         UserPasskeyRemoved => "user.passkey_removed",
         /// A passkey was refused because its counter went back: there may be a copy of it.
         UserPasskeyRefused => "user.passkey_refused",
+        /// An account at a provider was linked to a user, who signs in with it.
+        UserIdentityLinked => "user.identity_linked",
+        /// An account at a provider was unlinked from a user.
+        UserIdentityUnlinked => "user.identity_unlinked",
         /// The site's secret was lost, and replaced.
         SecretReplaced => "secret.replaced",
     }

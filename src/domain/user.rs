@@ -103,6 +103,8 @@ pub struct User {
     pub has_second_factor: bool,
     /// Number of passkeys.
     pub passkeys: i64,
+    /// Number of accounts at providers with which they sign in.
+    pub identities: i64,
     /// Time when they were added.
     pub created_at: Timestamp,
     /// Time when they were last seen.
@@ -124,7 +126,11 @@ impl User {
             1 => Some("passkey".to_owned()),
             several => Some(format!("{several} passkeys")),
         };
-        let ways: Vec<String> = [password, passkeys].into_iter().flatten().collect();
+        let provider = (self.identities > 0).then(|| "provider".to_owned());
+        let ways: Vec<String> = [password, passkeys, provider]
+            .into_iter()
+            .flatten()
+            .collect();
         (!ways.is_empty()).then(|| ways.join(", "))
     }
 }
@@ -160,6 +166,8 @@ named! {
         PasskeyNew => "passkey_new",
         /// Prove by a passkey who one is: to sign in, or once more.
         PasskeyProof => "passkey_proof",
+        /// Sign in at a provider, link an account there, or prove by it once more.
+        Oidc => "oidc",
     }
 }
 

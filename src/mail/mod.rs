@@ -7,11 +7,10 @@
 //! - [`smtp`]: a connection to a relay. `transport` is the setting that chooses it, or `maildir`, the folder.
 //! - [`dns`]: SPF, DKIM and DMARC of a sender.
 //! - [`imap`]: a mailbox at another server.
-//! - [`inbound`]: mails that came back, read; [`providers`]: the same as webhooks tell it, with `fetch` for a key that lies at one.
-//! - `tls`, `sasl` and `utf8` serve SMTP and IMAP alike.
+//! - [`inbound`]: mails that came back, read; [`providers`]: the same as webhooks tell it.
+//! - `sasl` and `utf8` serve SMTP and IMAP alike.
 
 pub mod dns;
-mod fetch;
 pub mod imap;
 pub mod inbound;
 mod maildir;
@@ -20,7 +19,6 @@ pub mod providers;
 mod sasl;
 pub mod signing;
 pub mod smtp;
-mod tls;
 mod transport;
 mod utf8;
 
@@ -36,7 +34,6 @@ pub use dns::sender_auth::Told;
 pub use dns::sender_auth::Unnamed;
 pub use dns::sender_auth::check_sender_auth;
 pub use dns::sender_auth::is_of_this_network;
-pub use fetch::fetch;
 pub use maildir::Maildir;
 pub use maildir::Stored;
 pub use message::inspection::Inspection;

@@ -11,7 +11,7 @@
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
 //!   judges leases; [`relays`], [`failed_deliveries`], [`waits`], [`audit`].
 //! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
-//! - Operation: [`users`] with `second_factors`, [`passkeys`] and [`sessions`], [`audit_log`], [`observations`], `statistics`.
+//! - Operation: [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`audit_log`], [`observations`], `statistics`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +128,7 @@ pub mod failed_deliveries;
 mod file;
 pub mod held_refusals;
 mod hosts;
+pub mod identities;
 mod ids;
 pub mod imports;
 pub mod inbound;

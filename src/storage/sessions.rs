@@ -47,6 +47,8 @@ pub struct NewSession<'a> {
     pub stage: Stage,
     /// Time when it ends whatever happens.
     pub expires_at: Timestamp,
+    /// Time when its owner last proved who they are.
+    pub strong_at: Timestamp,
     /// The program it is begun with.
     pub agent: &'a str,
     /// The network it is begun from.
@@ -98,14 +100,15 @@ impl Storage {
         execute!(
             tx,
             "insert into sessions (token_sha256, user_id, stage, created_at, seen_at, expires_at, strong_at, agent, network)
-             values ($1, $2, $3, $4, $4, $5, $4, $6, $7)",
+             values ($1, $2, $3, $4, $4, $5, $8, $6, $7)",
             new.token_sha256,
             new.user,
             new.stage.as_str(),
             now.timestamp_millis(),
             new.expires_at.timestamp_millis(),
             new.agent,
-            new.network
+            new.network,
+            new.strong_at.timestamp_millis()
         )?;
         execute!(
             tx,
@@ -136,7 +139,8 @@ impl Storage {
         let user: Option<UserRow> = optional!(
             reader,
             "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at,
-             (select count(*) from passkeys where user_id = users.id) as passkeys from users
+             (select count(*) from passkeys where user_id = users.id) as passkeys,
+             (select count(*) from identities where user_id = users.id) as identities from users
              where id = $1 and disabled_at is null",
             row.user_id
         )?;

@@ -61,6 +61,7 @@ pub(super) struct UserRow {
     seen_at: Option<i64>,
     disabled_at: Option<i64>,
     passkeys: i64,
+    identities: i64,
 }
 
 impl UserRow {
@@ -74,6 +75,7 @@ impl UserRow {
                 has_password: self.password.is_some(),
                 has_second_factor: self.totp_seed.is_some(),
                 passkeys: self.passkeys,
+                identities: self.identities,
                 created_at: from_millis(self.created_at),
                 seen_at: self.seen_at.map(from_millis),
                 disabled_at: self.disabled_at.map(from_millis),
@@ -102,7 +104,8 @@ impl Storage {
         let rows: Vec<UserRow> = all!(
             reader,
             "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at,
-             (select count(*) from passkeys where user_id = users.id) as passkeys from users order by email_key limit 1000"
+             (select count(*) from passkeys where user_id = users.id) as passkeys,
+             (select count(*) from identities where user_id = users.id) as identities from users order by email_key limit 1000"
         )?;
         stored(
             rows.into_iter()
@@ -120,7 +123,8 @@ impl Storage {
         let row: Option<UserRow> = optional!(
             reader,
             "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at,
-             (select count(*) from passkeys where user_id = users.id) as passkeys from users where email_key = $1",
+             (select count(*) from passkeys where user_id = users.id) as passkeys,
+             (select count(*) from identities where user_id = users.id) as identities from users where email_key = $1",
             email.key()
         )?;
         stored(row.map(UserRow::read).transpose())
@@ -132,7 +136,8 @@ impl Storage {
         let row: Option<UserRow> = optional!(
             reader,
             "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at,
-             (select count(*) from passkeys where user_id = users.id) as passkeys from users where id = $1",
+             (select count(*) from passkeys where user_id = users.id) as passkeys,
+             (select count(*) from identities where user_id = users.id) as identities from users where id = $1",
             id
         )?;
         stored(row.map(UserRow::read).transpose())

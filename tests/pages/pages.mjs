@@ -5,6 +5,8 @@
 // `post`: the fields of a form that is sent to `path`; without it the page is looked at. `as`: a browser of one's own, with
 // its cookies. What a page changes is changed when the next one is asked for.
 
+import http from 'node:http';
+
 /// More than fits: words that do not break, names from right to left, a panel that has not met.
 const LONG = 'Unbreakable'.repeat(9);
 /// Beside words that are in no language: the Nu HTML checker guesses a page's by its letters, and took one of these for Basque once.
@@ -148,6 +150,21 @@ export async function* everyPage(site) {
 
 const PASSWORD = 'violet tram eats ledger';
 
+/// A provider of OpenID Connect that shows nobody a page of its own: who is sent there stays where they are.
+function idProvider() {
+    const server = http.createServer((request, response) => {
+        const issuer = `http://127.0.0.1:${server.address().port}`;
+        const document = {
+            issuer, authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/keys`,
+            response_types_supported: ['code'], subject_types_supported: ['public'], id_token_signing_alg_values_supported: ['ES256'],
+        };
+        const body = { '/.well-known/openid-configuration': document, '/keys': { keys: [] } }[request.url];
+        response.writeHead(body ? 200 : 204, { 'content-type': 'application/json' }).end(body && JSON.stringify(body));
+    });
+    server.unref();
+    return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${server.address().port}`)));
+}
+
 /// The desk's pages: of its first owner, who has a second factor, and of one who must set it up.
 async function* desk(site) {
     const setup = site.say('', 'users', 'setup').split('\n')[0].slice(site.base.length);
@@ -155,11 +172,19 @@ async function* desk(site) {
     yield { name: 'desk-setup-refused', path: setup, post: { email: 'ada', name: 'Ada', password: PASSWORD }, status: 422 };
     yield { name: 'desk-second-factor', path: setup, post: { email: 'ada@desk.example', name: `Ada ${LONG.slice(0, 40)}`, password: PASSWORD }, as: 'owner' };
     yield { name: 'desk-second-factor-refused', path: '/desk/account/second-factor', post: { seed: 'x', code: '000000' }, status: 422, as: 'owner' };
-    await site.again({ DESK__SECOND_FACTOR: 'off', SCHEDULE__APPROVAL: 'required' });
+    const issuer = await idProvider();
+    const providers = [['Example ID', issuer], ['Office', 'http://127.0.0.1:9']];
+    const oidc = providers.map(([name, issuer]) => `{ name = "${name}", issuer = "${issuer}", client_id = "x" }`);
+    await site.again({ DESK__SECOND_FACTOR: 'off', SCHEDULE__APPROVAL: 'required', DESK__OIDC: `[${oidc}]` });
     yield { name: 'desk-sign-in', path: '/desk/sign-in' };
     yield { name: 'desk-sign-in-refused', path: '/desk/sign-in', post: { email: 'ada@desk.example', password: 'x' }, status: 422 };
     yield { name: 'desk-week', path: '/desk/sign-in', post: { email: 'ada@desk.example', password: PASSWORD }, as: 'publisher' };
     const as = 'publisher';
+    yield { name: 'desk-onward', path: '/desk/oidc/example-id', post: {} };
+    yield { name: 'desk-provider-down', path: '/desk/oidc/office', post: {}, status: 422 };
+    site.say('', 'users', 'link', 'ada@desk.example', issuer, LONG);
+    const account = JSON.parse(site.say('', '--json', 'users', 'identities', 'ada@desk.example')).identities[0].account;
+    yield { name: 'desk-account-unlink', path: `/desk/account/identities/${account}/remove`, as };
     const link = site.say('', 'users', 'add', 'wil@desk.example', '--role', 'writer').split('\n').find((line) => line.startsWith('http'));
     yield { name: 'desk-choose-password', path: link.slice(site.base.length) };
     yield { name: 'desk-account', path: '/desk/account', as };

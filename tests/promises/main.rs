@@ -23,6 +23,7 @@ mod delivery;
 mod desk_correct;
 mod desk_first_run;
 mod desk_jobs;
+mod desk_oidc;
 mod desk_passkeys;
 mod desk_review;
 mod desk_roles;

@@ -89,12 +89,13 @@ impl App {
         // All ask the network, and none waits for another.
         let rendered = next.as_ref().map(|preview| &preview.rendered);
         let ends_at = ends_at.min(Instant::now() + NETWORK_MAX);
-        let (sending, returns, addresses) = tokio::join!(
+        let (sending, returns, addresses, providers) = tokio::join!(
             in_time(ends_at, "sending", self.examine_sending(slot, rendered)),
             in_time(ends_at, "inbox", async {
                 self.examine_returns().await.into_iter().collect()
             }),
             in_time(ends_at, "addresses", self.examine_addresses()),
+            in_time(ends_at, "providers", self.examine_providers()),
         );
         findings.extend(sending);
         if usable && let Ok(edition) = self.edition(slot, now).await {
@@ -106,11 +107,24 @@ impl App {
             );
         }
         findings.extend(self.examine_webhooks());
-        findings.extend(returns.into_iter().chain(addresses));
+        findings.extend(returns.into_iter().chain(addresses).chain(providers));
         if usable {
             findings.extend(self.examine_unmatched().await);
         }
         findings
+    }
+
+    /// Providers with whom users of the desk sign in.
+    async fn examine_providers(&self) -> Vec<CheckResult> {
+        let looks = self.look_at_providers().await;
+        let finding = |(name, look): (String, Result<String, String>)| match look {
+            Ok(words) => good("providers", format!("{name} {words}")),
+            Err(why) => fault(
+                "providers",
+                format!("{name} cannot be used to sign in (desk.oidc): {why}"),
+            ),
+        };
+        looks.into_iter().map(finding).collect()
     }
 
     async fn examine_database(&self) -> CheckResult {

@@ -83,7 +83,7 @@ impl Fetch {
 
     /// Over the network.
     pub fn network() -> Self {
-        Self::new(crate::mail::fetch)
+        Self::new(crate::outside::fetch)
     }
 }
 

@@ -1,9 +1,12 @@
-//! Users of the desk: who they are ([`accounts`]), how they sign in ([`signing_in`], [`second_factor`], [`passkeys`]), and the links that work once
+//! Users of the desk: who they are ([`accounts`]), how they sign in ([`signing_in`], [`second_factor`], [`passkeys`], [`oidc`] with [`identities`] and `providers`), and the links that work once
 //! ([`links`]).
 
 pub mod accounts;
+pub mod identities;
 pub mod links;
+pub mod oidc;
 pub mod passkeys;
+pub(super) mod providers;
 pub mod second_factor;
 pub mod signing_in;
 

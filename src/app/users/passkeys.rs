@@ -288,7 +288,7 @@ impl App {
     ) -> Result<(), Failure> {
         let found = self.passkey_named(user, passkey).await?;
         let needs_factor = self.demands_second_factor(user.role) && !user.has_second_factor;
-        let keeps_one = is_own && (needs_factor || !user.has_password);
+        let keeps_one = is_own && (needs_factor || !(user.has_password || user.identities > 0));
         let removed = self
             .storage
             .remove_passkey(actor, (user.id, &found.credential), keeps_one, self.now())

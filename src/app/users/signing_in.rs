@@ -10,6 +10,7 @@ use super::IDLE;
 use super::RECENT;
 use crate::app::App;
 use crate::app::Failure;
+use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::network::household;
 use crate::domain::subscriber::network_of;
@@ -86,6 +87,7 @@ pub(super) enum SignInAttempt {
     Password,
     Code,
     Passkey,
+    Provider,
 }
 
 impl App {
@@ -142,6 +144,18 @@ impl App {
         instead: Option<&UserSession>,
         visitor: &SignInClient<'_>,
     ) -> Result<PendingSignIn, Failure> {
+        self.begin_session_of(user, stage, (instead, self.now()), visitor)
+            .await
+    }
+
+    /// The same for a user who proved at `strong_at` who they are.
+    pub(super) async fn begin_session_of(
+        &self,
+        user: &User,
+        stage: Option<Stage>,
+        (instead, strong_at): (Option<&UserSession>, Timestamp),
+        visitor: &SignInClient<'_>,
+    ) -> Result<PendingSignIn, Failure> {
         let by_password = match (user.has_second_factor, user.passkeys > 0) {
             (true, _) => Stage::Code,
             _ if !self.demands_second_factor(user.role) => Stage::Full,
@@ -166,6 +180,7 @@ impl App {
             user: user.id,
             stage,
             expires_at: now + life,
+            strong_at: strong_at.min(now),
             agent: &agent,
             network: &network_of(visitor.client),
         };
@@ -328,6 +343,7 @@ impl App {
             SignInAttempt::Password => "sign-in to",
             SignInAttempt::Code => "code for",
             SignInAttempt::Passkey => "passkey",
+            SignInAttempt::Provider => "provider",
         };
         self.secrets.count_hash(what, account)
     }

@@ -20,8 +20,8 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 use url::Url;
 
-use super::tls;
 use crate::dial::Destination;
+use crate::dial::tls;
 use crate::mail::sasl::Login;
 use crate::mail::smtp::server::TlsQuery;
 use crate::mail::smtp::server::parse_login;

@@ -14,9 +14,9 @@ use url::Host;
 use url::Url;
 
 use crate::dial::Destination;
+use crate::dial::tls;
 use crate::mail::sasl::Login;
 use crate::mail::smtp::pipelining::Ahead;
-use crate::mail::tls;
 
 /// Time that each step may take; a connection on which one took longer is dropped, for nobody knows what it is at.
 /// RFC 5321 4.5.3.2 asks for minutes: servers look into a mail before they answer its final dot.

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::DeskFrame;
+use super::IdentityView;
 use super::PasskeyView;
 use crate::domain::user::User;
 use crate::render::RenderError;
@@ -39,6 +40,10 @@ pub struct AccountView<'a> {
     pub passkeys: Vec<PasskeyView>,
     /// Why there are no passkeys here.
     pub no_passkeys: Option<String>,
+    /// Accounts at providers.
+    pub identities: Vec<IdentityView>,
+    /// Providers with which an account can be linked: their names in addresses, and their names.
+    pub providers: Vec<(String, String)>,
     /// The sessions.
     pub sessions: Vec<SessionView>,
 }

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::DeskFrame;
 use super::PasskeyForm;
+use super::ProviderButton;
 use crate::render::RenderError;
 
 /// Value with which a browser may fill in a field (HTML, autofill field names).
@@ -124,6 +125,8 @@ struct FormPage<'a> {
 pub struct OtherWays {
     /// By a passkey.
     pub passkey: Option<PasskeyForm>,
+    /// At a provider.
+    pub providers: Vec<ProviderButton>,
 }
 
 /// A page with one form.

@@ -1,10 +1,11 @@
-//! The desk's pages. What stands around each is here; signing in is in [`gate`] and [`passkeys`], one's own account in [`account`], users in [`users`],
+//! The desk's pages. What stands around each is here; signing in is in [`gate`], [`passkeys`] and [`providers`], one's own account in [`account`], users in [`users`],
 //! subscribers in [`subscribers`] and [`subscriber`], a week and its mail in [`week`], its text in [`write`].
 
 mod account;
 mod gate;
 mod jobs;
 mod passkeys;
+mod providers;
 mod subscriber;
 mod subscribers;
 mod users;
@@ -42,6 +43,9 @@ pub use jobs::upload;
 pub use passkeys::PasskeyForm;
 pub use passkeys::PasskeyView;
 pub use passkeys::passkey_new;
+pub use providers::IdentityView;
+pub use providers::ProviderButton;
+pub use providers::onward;
 pub use subscriber::ConsentView;
 pub use subscriber::HistoryLine;
 pub use subscriber::ReportView;

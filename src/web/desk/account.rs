@@ -17,6 +17,7 @@ use super::access::Me;
 use super::access::RequestHost;
 use super::access::RequestOrigin;
 use super::answers;
+use super::oidc;
 use super::passkeys;
 use crate::app::users::IDLE;
 use crate::app::users::second_factor::TotpEnrolled;
@@ -63,6 +64,7 @@ async fn page(
 ) -> Result<String, Problem> {
     let (id, now) = (who.user.id, web.app.now());
     let passkeys = web.app.storage.passkeys(id).await?;
+    let identities = web.app.storage.identities(id).await?;
     let sessions = web.app.storage.sessions(id, now - IDLE, now).await?;
     let view = AccountView {
         user: &who.user,
@@ -73,6 +75,14 @@ async fn page(
         passkeys: passkeys
             .iter()
             .map(|passkey| passkeys::view(web, passkey))
+            .collect(),
+        identities: identities
+            .iter()
+            .map(|identity| oidc::view(web, identity))
+            .collect(),
+        providers: oidc::buttons(web, "")
+            .into_iter()
+            .map(|button| (button.slug, button.name))
             .collect(),
         no_passkeys: passkeys::elsewhere(web, host).err(),
         sessions: sessions

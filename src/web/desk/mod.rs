@@ -1,7 +1,7 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`].
+//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`].
 
 mod access;
 mod account;
@@ -12,6 +12,7 @@ mod edit;
 mod first_run;
 mod import;
 mod jobs;
+mod oidc;
 mod passkeys;
 mod prepare_view;
 mod review;
@@ -95,6 +96,12 @@ fn table() -> Vec<Route> {
         Route::post("/desk/sign-out", Demand::Nothing, sign_in::sign_out),
         Route::post("/desk/passkey/options", Demand::Nothing, passkeys::ask),
         Route::post("/desk/passkey", Demand::Nothing, passkeys::sign_in),
+        Route::post("/desk/oidc/{provider}", Demand::Nothing, oidc::begin),
+        Route::get(
+            "/desk/oidc/{provider}/callback",
+            Demand::Link,
+            oidc::come_back,
+        ),
         Route::get("/desk/confirm", own, sign_in::look_at_confirm),
         Route::post("/desk/confirm", own, sign_in::confirm),
         Route::get("/desk", results, week::home),
@@ -235,6 +242,17 @@ fn table() -> Vec<Route> {
             "/desk/account/passkeys/{name}/remove",
             recent_own,
             passkeys::remove,
+        ),
+        Route::post("/desk/account/oidc/{provider}/link", recent_own, oidc::link),
+        Route::get(
+            "/desk/account/identities/{name}/remove",
+            own,
+            oidc::look_at_removal,
+        ),
+        Route::post(
+            "/desk/account/identities/{name}/remove",
+            recent_own,
+            oidc::remove,
         ),
         Route::post("/desk/account/sessions/end", own, account::end_sessions),
         Route::get("/desk/users", settings, users::list),

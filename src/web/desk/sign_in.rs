@@ -18,6 +18,7 @@ use super::access::Perhaps;
 use super::access::RequestHost;
 use super::access::RequestOrigin;
 use super::answers;
+use super::oidc;
 use super::passkeys;
 use crate::app::users::signing_in::SignIn;
 use crate::app::users::signing_in::SignedIn;
@@ -120,6 +121,7 @@ pub(super) fn sign_in_page(
     };
     let other_ways = OtherWays {
         passkey: passkeys::sign_in_form(web, host, next),
+        providers: oidc::buttons(web, next),
     };
     Ok(desk::form_or(
         DeskFrame::gate(&web.app.site, "Sign in"),
@@ -209,6 +211,7 @@ pub(super) fn code_page(
     };
     let other_ways = OtherWays {
         passkey: passkeys::proof_form(web, who, host, next),
+        providers: Vec::new(),
     };
     Ok(desk::form_or(
         DeskFrame::gate(&web.app.site, "Your code"),
@@ -303,6 +306,7 @@ pub(super) fn confirm_page(
     };
     let other_ways = OtherWays {
         passkey: passkeys::proof_form(web, who, host, next),
+        providers: oidc::proof_buttons(web, who, next),
     };
     Ok(desk::form_or(
         answers::frame(web, who, "Is it still you?", ""),

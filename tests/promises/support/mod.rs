@@ -11,6 +11,7 @@ pub mod desk;
 pub mod dns;
 pub mod postgres;
 pub mod program;
+pub mod provider;
 pub mod rude_relay;
 pub mod smtp_sink;
 pub mod test_app;

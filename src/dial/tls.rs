@@ -17,11 +17,14 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::ServerName;
 use rustls_pki_types::UnixTime;
 use rustls_pki_types::pem::PemObject;
-use tokio_rustls::TlsConnector;
+pub use tokio_rustls::TlsConnector;
 
 /// TLS with a server that proves its name to Mozilla's roots, or to one of the PEM file's certificates besides, or that has one of
-/// these itself. The error is a sentence.
-pub(super) fn verified(extra_roots: Option<&Path>) -> Result<TlsConnector, String> {
+/// these itself.
+///
+/// # Errors
+/// A sentence, when the file cannot be used.
+pub fn verified(extra_roots: Option<&Path>) -> Result<TlsConnector, String> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
@@ -69,7 +72,7 @@ pub(super) fn verified(extra_roots: Option<&Path>) -> Result<TlsConnector, Strin
 
 /// TLS with whoever answers: for mail that would else go out in the clear (RFC 7435). An eavesdropper is kept out,
 /// a man in the middle is not; he could have struck out the offer of STARTTLS just as well.
-pub(super) fn unverified() -> Result<TlsConnector, String> {
+pub fn unverified() -> Result<TlsConnector, String> {
     let verifier = Arc::new(AcceptAnyVerifier(
         ring::default_provider().signature_verification_algorithms,
     ));
