@@ -36,7 +36,7 @@ const HOMES: [(&str, &str); 22] = [
     ("aws_lc_rs", "mail"),
     ("psl", "mail"),
     ("tokio_rustls", "dial mail"),
-    ("webpki", "mail"),
+    ("webpki", "dial mail"),
     ("axum", "web"),
     ("axum_extra", "web"),
     ("tower_http", "web"),
