@@ -11,7 +11,7 @@
 //! - [`jobs`]: imports, exports and changes of many, with progress.
 //! - [`users`]: people who run the newsletter; [`audit_log`]: what they changed.
 //!
-//! Beside them: [`views`] (things as programs see them), `failure` (errors with a kind), `secrets` and [`keys`] (what signs), [`connections`]
+//! Beside them: [`growth`] (who joins and who leaves), [`deliverability`] (what comes back, DNS), [`views`] (things as programs see them), `failure` (errors with a kind), `secrets` and [`keys`] (what signs), [`connections`]
 //! (places at the doors).
 
 pub mod audit_log;
@@ -19,10 +19,12 @@ pub mod catalogue;
 pub mod check_result;
 pub mod checks;
 pub mod connections;
+pub mod deliverability;
 pub mod delivery;
 pub mod export;
 mod face;
 mod failure;
+pub mod growth;
 pub mod issue;
 pub mod jobs;
 pub mod keys;

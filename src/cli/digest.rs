@@ -2,6 +2,7 @@
 
 pub(super) mod draft;
 mod failed;
+mod results;
 mod review;
 pub(super) mod send;
 
@@ -76,6 +77,19 @@ pub enum DigestCommand {
         /// List the subscribers whose delivery failed, each with the last reply
         #[arg(long)]
         failed: bool,
+        /// List the subscribers who unsubscribed because of it, each with the reason
+        #[arg(long, conflicts_with = "failed")]
+        left: bool,
+    },
+    /// Results of a digest that went out: minutes, domains, relays, who left, votes, and the digests before it
+    Results {
+        #[arg(value_parser = parse_digest)]
+        id: Slot,
+    },
+    /// Print every delivery of a digest as CSV
+    Ledger {
+        #[arg(value_parser = parse_digest)]
+        id: Slot,
     },
     /// Approve a draft: it goes out at its time
     Approve {
@@ -143,6 +157,9 @@ pub enum DigestCommand {
         /// Resume even if the preflight check fails
         #[arg(long)]
         force: bool,
+        /// Send a digest that is sent once more to those whose delivery was given up after retries
+        #[arg(long, conflicts_with = "force")]
+        failed: bool,
     },
     /// Cancel a digest; undelivered mails will not be sent
     Cancel {
@@ -169,7 +186,12 @@ impl DigestCommand {
             Self::Correct(correct) => correct.run(&app, output).await?,
             Self::Send(send) => return send.run(app, output).await,
             Self::List => list(&app, output).await?,
-            Self::Show { id, failed: true } => failed::print(&app, id, output).await?,
+            Self::Show {
+                id, failed: true, ..
+            } => failed::print(&app, id, output).await?,
+            Self::Show { id, left: true, .. } => results::left(&app, id, output).await?,
+            Self::Results { id } => results::print(&app, id, output).await?,
+            Self::Ledger { id } => results::ledger(&app, id).await?,
             Self::Show { id, .. } => return draft::print(&app, id, output).await,
             Self::Approve {
                 id,
@@ -205,7 +227,10 @@ impl DigestCommand {
                 let status = app.pause_digest(&Actor::cli(), id).await?;
                 show(&app, &status, None, output)?;
             }
-            Self::Resume { id, force } => {
+            Self::Resume {
+                id, failed: true, ..
+            } => results::retry(&app, id, output).await?,
+            Self::Resume { id, force, .. } => {
                 let preflight = if force {
                     Preflight::Forced
                 } else {

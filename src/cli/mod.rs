@@ -13,6 +13,7 @@ mod keys;
 mod operations;
 mod output;
 mod progress;
+mod relays;
 mod serve;
 mod stopping;
 mod subscribers;
@@ -79,6 +80,15 @@ enum Command {
     /// Review hard refusals that the brake holds
     #[command(subcommand)]
     Bounces(bounces::BouncesCommand),
+    /// Ways out: state, use and last reply of each relay
+    #[command(subcommand)]
+    Relays(relays::RelaysCommand),
+    /// Show what DNS says of the sender, since when, and the records to publish
+    Dns {
+        /// Ask DNS now
+        #[arg(long)]
+        now: bool,
+    },
     /// Show what was changed, and by whom
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -217,6 +227,8 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Users(command) => command.run(&*open().await?, output).await,
         Command::Inbound(command) => command.run(open, &loaded.settings, output).await,
         Command::Bounces(command) => command.run(open().await?, output).await,
+        Command::Relays(command) => command.run(open().await?, output).await,
+        Command::Dns { now } => relays::dns(&*open().await?, now, output).await,
         Command::Audit(command) => command.run(open().await?, output).await,
         Command::Keys(command) => {
             command

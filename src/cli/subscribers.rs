@@ -1,6 +1,7 @@
 //! `subscribers`: import, export, list, show, add, erase.
 
 mod conditions;
+mod growth;
 mod import;
 mod one;
 
@@ -83,6 +84,8 @@ pub enum SubscribersCommand {
     List(Conditions),
     /// Count subscribers: everybody, or those whom all conditions hold for
     Count(Conditions),
+    /// Growth of the list: readers, who came and left by day, source, week of joining and issue
+    Growth(growth::GrowthArguments),
     /// State, consent record and history of somebody
     Show { email: EmailAddress },
     /// Sign somebody up: they get the confirmation mail
@@ -110,6 +113,8 @@ pub enum SubscribersCommand {
     Data { email: EmailAddress },
     /// Print the reports that came back for somebody, as they came
     Reports { email: EmailAddress },
+    /// Say whether an address is on the suppression list; without one, print all entries, which are keyed hashes
+    Suppressed { email: Option<EmailAddress> },
     /// Take somebody off the suppression list; they may be signed up again
     Lift {
         email: EmailAddress,
@@ -173,6 +178,7 @@ impl SubscribersCommand {
                 let count = app.count_all(&conditions.filter(&app).await?).await?;
                 output.print(&json!({ "subscribers": count }), || format!("{count}\n"))?;
             }
+            Self::Growth(arguments) => arguments.run(&app, output).await?,
             Self::Show { email } => show(&app, &app.person(&email).await?, output)?,
             Self::Add {
                 email,
@@ -184,6 +190,7 @@ impl SubscribersCommand {
             Self::Resend { email } => one::resend(&app, &email, output).await?,
             Self::Data { email } => one::data(&app, &email).await?,
             Self::Reports { email } => one::reports(&app, &email, output).await?,
+            Self::Suppressed { email } => one::suppressed(&app, email.as_ref(), output).await?,
             Self::Lift { email, note } => {
                 let reason = app.lift_suppression(&Actor::cli(), &email, &note).await?;
                 output.print(&json!({ "status": "lifted", "reason": reason }), || {

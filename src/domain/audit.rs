@@ -26,6 +26,10 @@ super::named! {
         DigestPaused => "digest.paused",
         /// Sending a digest went on.
         DigestResumed => "digest.resumed",
+        /// Deliveries of a digest that were given up were queued once more.
+        DigestRetried => "digest.retried",
+        /// The ledger of a digest was exported.
+        LedgerExported => "digest.ledger_exported",
         /// A digest was cancelled.
         DigestCancelled => "digest.cancelled",
         /// A week got no digest.
@@ -68,6 +72,8 @@ super::named! {
         SubscriberErased => "subscriber.erased",
         /// An address was taken off the suppression list.
         SuppressionRemoved => "suppression.removed",
+        /// A relay whose breaker was open was tried by hand.
+        RelayTried => "relay.tried",
         /// Held refusals were accepted.
         BouncesAccepted => "bounces.accepted",
         /// Held refusals were dismissed.

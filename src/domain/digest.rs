@@ -34,6 +34,16 @@ named! {
     }
 }
 
+named! {
+    /// Dimension by which the outcomes of a digest's deliveries are counted.
+    OutcomeDimension {
+        /// Recipient domain.
+        Domain => "domain",
+        /// Relay of the last attempt.
+        Relay => "relay",
+    }
+}
+
 /// A digest without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest {

@@ -99,6 +99,26 @@ impl Reason {
         }
     }
 
+    /// The reason in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::NoMailbox => "there is no such mailbox",
+            Self::NoHost => "there is no such domain",
+            Self::Full => "the mailbox is full",
+            Self::Locked => "the mailbox is closed for now",
+            Self::Unwanted => "the reader refuses our mail",
+            Self::Refused => "refused without a reason",
+            Self::TooBig => "the mail is too large",
+            Self::Sender => "our address or login is refused",
+            Self::Policy => "refused for its content or by a rule",
+            Self::Blocked => "our server or domain is on a block list",
+            Self::Network => "no way to the server",
+            Self::Expired => "tried for too long",
+            Self::Rate => "too much at once",
+            Self::Other => "for another reason",
+        }
+    }
+
     /// Returns whether mail to the address will never arrive.
     pub fn is_hard(self) -> bool {
         matches!(self, Self::NoMailbox | Self::NoHost)

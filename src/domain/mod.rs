@@ -16,6 +16,7 @@ pub mod delivery;
 pub mod digest;
 pub mod digest_note;
 pub mod due;
+pub mod growth;
 pub mod history;
 pub mod inbound;
 pub mod inbound_channel;

@@ -23,6 +23,9 @@ use super::delivery::UncertainPolicy;
 use super::inbound::RefusalClass;
 use super::inbound::SoftClass;
 
+/// Start of the words that the ledger keeps of a delivery that was put off until `mail.retry.max_age` was over: nobody refused it for good.
+pub const GIVEN_UP: &str = "given up after ";
+
 /// Settings that decide about the next state.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryPolicy {
@@ -152,7 +155,7 @@ pub fn words_of(
 ) -> String {
     match (next, outcome) {
         (NextState::Refused(_), Outcome::Later { reply, .. } | Outcome::Throttled { reply }) => {
-            format!("given up after {} attempts: {reply}", attempt.earlier + 1)
+            format!("{GIVEN_UP}{} attempts: {reply}", attempt.earlier + 1)
         }
         (NextState::Uncertain(None), Outcome::InDoubt { reply })
             if in_doubt == UncertainPolicy::Resend =>

@@ -1,5 +1,6 @@
 //! People from a file, all or nothing, in memory that does not grow with it.
 
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 use sqlx::AssertSqlSafe;
@@ -8,6 +9,7 @@ use sqlx::QueryBuilder;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::growth;
 use super::ids;
 use super::people::suppress;
 use crate::domain::Timestamp;
@@ -15,6 +17,7 @@ use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::audit::AuditAction;
 use crate::domain::delivery::DeliveryKind;
+use crate::domain::growth::GrowthKind;
 use crate::domain::history::HistoryEvent;
 use crate::domain::subscriber::SubscriberState;
 use crate::domain::zone::ZoneName;
@@ -148,6 +151,7 @@ async fn take_in(
     if !new.is_empty() {
         insert_consents(tx, &new, run.consent, now).await?;
         insert_history(tx, &new, now).await?;
+        note_growth(tx, &new, now).await?;
         if new
             .iter()
             .any(|(_, arrival)| arrival.state == SubscriberState::Pending)
@@ -195,6 +199,15 @@ async fn end_again(
     arrival: &ImportRow,
     run: &ImportRun<'_>,
 ) -> Result<(), StorageError> {
+    let known: Option<(i64,)> = optional!(
+        tx,
+        "select id from subscribers where email_key = $1",
+        arrival.email.key()
+    )?;
+    let standing = match known {
+        Some((id,)) => growth::standing(tx, id).await?,
+        None => None,
+    };
     let ended: Option<(i64,)> = optional!(
         tx,
         "update subscribers set state = $2, state_at = $3, requested_at = null
@@ -207,7 +220,13 @@ async fn end_again(
         run.first_id
     )?;
     let Some((id,)) = ended else { return Ok(()) };
-    super::subscribers::history(tx, id, run.now, &imported(arrival)).await?;
+    let kind = match arrival.state {
+        SubscriberState::Bounced => GrowthKind::Bounced,
+        SubscriberState::Complained => GrowthKind::Complained,
+        _ => GrowthKind::LeftByOperator,
+    };
+    growth::left(tx, standing.as_ref(), kind, run.now).await?;
+    super::history::history(tx, id, run.now, &imported(arrival)).await?;
     if arrival.state != SubscriberState::Unsubscribed {
         suppress_arrival(tx, arrival, run).await?;
     }
@@ -301,6 +320,25 @@ async fn insert_consents(
         });
         query.build().persistent(keeps).execute(&mut *c).await.map(|_| ())
     })?;
+    Ok(())
+}
+
+/// Notes how many came to the list, by source.
+async fn note_growth(
+    tx: &mut Tx,
+    new: &[&(i64, ImportRow)],
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let mut sources: BTreeMap<&str, i64> = BTreeMap::new();
+    let active = new
+        .iter()
+        .filter(|(_, arrival)| arrival.state == SubscriberState::Active);
+    for (_, arrival) in active {
+        *sources.entry(&arrival.source).or_default() += 1;
+    }
+    for (source, times) in sources {
+        growth::note(tx, GrowthKind::Imported, source, None, times, now).await?;
+    }
     Ok(())
 }
 

@@ -5,13 +5,16 @@ use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeAuthor;
 use super::audit_log::ChangeSubject;
+use super::growth;
+use super::history::history;
+use super::history::history_of_digest;
+use super::history::newest_digest;
 use super::inbound_reports;
 use super::people::suppress;
 use super::refusals::Channel;
 use super::refusals::Effect;
 use super::refusals::StoredRefusal;
 use super::refusals::record;
-use super::subscribers::history;
 use super::unmatched;
 use super::unmatched::Unmatched;
 use crate::domain::Timestamp;
@@ -19,6 +22,7 @@ use crate::domain::actor::Actor;
 use crate::domain::audit::AuditAction;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
+use crate::domain::growth::GrowthKind;
 use crate::domain::history::HistoryEvent;
 use crate::domain::history::UnsubscribedBy;
 use crate::domain::inbound::RecipientReport;
@@ -325,35 +329,6 @@ async fn went_to_this_address(
     Ok(row.is_some())
 }
 
-/// The newest digest that a subscriber got. A few of the newest digests are taken, and each delivery is looked up by its key, four times
-/// as many each time: usually the first is it. Refused: a join, of which PostgreSQL without statistics reads the whole index; a condition
-/// on all digests, for which it looks up every one before it sorts (0.4 ms with 52 digests of 200,000); an index over the ledger by
-/// subscriber, which would cost each publishing as much again.
-async fn newest_digest(tx: &mut Tx, subscriber: i64) -> Result<Option<i64>, StorageError> {
-    let (mut before, mut count) = (i64::MAX, 2);
-    loop {
-        let rows: Vec<(i64, Option<String>)> = all!(
-            tx,
-            "select g.id,
-               (select d.state from deliveries d where d.mailing_id = g.id and d.subscriber_id = $1 and d.kind = 'digest') as state
-             from (select id from digests where id < $2 order by id desc limit $3) g order by g.id desc",
-            subscriber,
-            before,
-            count
-        )?;
-        if let Some((id, _)) = rows
-            .iter()
-            .find(|(_, state)| state.as_deref() == Some("sent"))
-        {
-            return Ok(Some(*id));
-        }
-        match rows.last() {
-            Some((id, _)) if rows.len() as i64 == count => (before, count) = (*id, count * 4),
-            _ => return Ok(None),
-        }
-    }
-}
-
 async fn act(
     tx: &mut Tx,
     mail: &InboundMail<'_>,
@@ -394,6 +369,7 @@ async fn act(
         ),
     };
     let is_complaint = state == SubscriberState::Complained;
+    let standing = growth::standing(tx, about.subscriber).await?;
     let ended = execute!(
         tx,
         "update subscribers set state = $2, state_at = $3, requested_at = null
@@ -407,7 +383,8 @@ async fn act(
     if ended == 0 {
         return Ok(InboundResult::Kept);
     }
-    history(tx, about.subscriber, now, &event).await?;
+    let left = (about.subscriber, standing, is_complaint);
+    note_leaving(tx, left, mailing, &event, now).await?;
     let action = if is_complaint {
         AuditAction::SubscriberComplained
     } else {
@@ -426,4 +403,25 @@ async fn act(
         suppress(tx, about.hash, about.key_name, state.as_str(), now).await?;
     }
     Ok(InboundResult::Ended)
+}
+
+/// Notes that somebody left by a mail or a complaint: in the growth of the list, and in their history with the digest that it is about, or
+/// else the newest one that they got.
+async fn note_leaving(
+    tx: &mut Tx,
+    (subscriber, standing, is_complaint): (i64, Option<growth::Standing>, bool),
+    mailing: Option<i64>,
+    event: &HistoryEvent,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let kind = match is_complaint {
+        true => GrowthKind::Complained,
+        false => GrowthKind::LeftByMail,
+    };
+    growth::left(tx, standing.as_ref(), kind, now).await?;
+    let digest = match mailing.and_then(Slot::from_id) {
+        Some(slot) => Some(slot),
+        None => newest_digest(tx, subscriber).await?.and_then(Slot::from_id),
+    };
+    history_of_digest(tx, subscriber, digest, now, event).await
 }

@@ -2,8 +2,8 @@
 
 use super::Storage;
 use super::StorageError;
+use super::history::history;
 use super::quotas;
-use super::subscribers::history;
 use super::transactional::queue;
 use super::transactional::queue_confirmation;
 use crate::domain::Timestamp;

@@ -6,12 +6,12 @@
 //! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`,
 //!   `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
 //! - Catalogue: [`catalogue`], [`catalogue_import`] with `changes`, [`votes`], [`browsing`], [`bookmarks`].
-//! - Subscribers: [`subscribers`] with [`quotas`] and `transactional`, [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`].
-//! - Digests: [`digests`] with [`drafts`] and [`approvals`], [`publishing`] with [`variants`] and [`corrections`].
+//! - Subscribers: [`subscribers`] with `history`, [`quotas`] and `transactional`, [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`], [`growth`] with [`growth_figures`].
+//! - Digests: [`digests`] with [`drafts`] and [`approvals`], [`publishing`] with [`variants`] and [`corrections`], [`digest_results`] with [`roll_ups`].
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
-//!   judges leases; [`relays`], [`failed_deliveries`], [`waits`], [`audit`].
-//! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
-//! - Operation: [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`audit_log`], [`observations`], `statistics`.
+//!   judges leases; [`relays`], [`failed_deliveries`], [`retrying`], [`waits`], [`audit`].
+//! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`returned`], [`suppressions`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
+//! - Operation: [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`audit_log`], [`observations`], [`dns_checks`], `statistics`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,13 +120,18 @@ pub mod catalogue_import;
 mod changes;
 pub mod clock;
 pub mod corrections;
+pub mod digest_results;
 pub mod digests;
+pub mod dns_checks;
 pub mod drafts;
 pub mod email_changes;
 mod error;
 pub mod failed_deliveries;
 mod file;
+pub mod growth;
+pub mod growth_figures;
 pub mod held_refusals;
+mod history;
 mod hosts;
 pub mod identities;
 mod ids;
@@ -152,6 +157,9 @@ pub mod quotas;
 pub mod refusal_groups;
 pub mod refusals;
 pub mod relays;
+pub mod retrying;
+pub mod returned;
+pub mod roll_ups;
 mod second_factors;
 pub mod segments;
 mod sends;
@@ -164,6 +172,7 @@ pub mod set_aside;
 mod statistics;
 pub mod subscriber_list;
 pub mod subscribers;
+pub mod suppressions;
 mod transactional;
 pub mod unmatched;
 mod unsubscribe_reasons;
@@ -290,6 +299,7 @@ impl Storage {
             "insert into installation (id, created_at) values (1, $1) on conflict (id) do nothing",
             now.timestamp_millis()
         )?;
+        growth::begin(&mut tx, now).await?;
         tx.commit().await?;
         self.refresh_statistics().await
     }

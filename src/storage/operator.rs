@@ -3,9 +3,9 @@
 use super::Storage;
 use super::StorageError;
 use super::audit_log::ChangeSubject;
+use super::history::history;
 use super::quotas;
 use super::quotas::MailQuotas;
-use super::subscribers::history;
 use super::transactional::queue_confirmation;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;

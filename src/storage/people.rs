@@ -4,12 +4,14 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeSubject;
+use super::growth;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::audit::AuditAction;
 use crate::domain::from_millis;
+use crate::domain::growth::GrowthKind;
 use crate::domain::history::HistoryEntry;
 use crate::domain::history::HistoryEvent;
 use crate::domain::slot::Slot;
@@ -218,6 +220,15 @@ impl Storage {
              where s.email_key = $1 and not exists (select 1 from subscribers o where o.email_key = f.email_key)",
             email.key()
         )?;
+        let known: Option<(i64,)> = optional!(
+            tx,
+            "select id from subscribers where email_key = $1",
+            email.key()
+        )?;
+        let standing = match known {
+            Some((id,)) => growth::standing(&mut tx, id).await?,
+            None => None,
+        };
         let erased: Option<(i64,)> = optional!(
             tx,
             "delete from subscribers where email_key = $1 returning id",
@@ -226,6 +237,7 @@ impl Storage {
         let Some((id,)) = erased else {
             return Ok(false);
         };
+        growth::left(&mut tx, standing.as_ref(), GrowthKind::Erased, now).await?;
         for key in std::iter::once(email.key()).chain(former.into_iter().map(|(key,)| key)) {
             super::unmatched::erase(&mut tx, &key).await?;
             if let Some(hash) = hash_of(&key) {

@@ -4,10 +4,10 @@ use chrono::TimeDelta;
 
 use super::Storage;
 use super::StorageError;
+use super::history::history;
 use super::quotas;
 use super::quotas::MailQuotas;
 use super::stored;
-use super::subscribers::history;
 use super::transactional::queue;
 use super::transactional::was_queued_since;
 use crate::domain::Timestamp;

@@ -9,15 +9,17 @@ use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeAuthor;
 use super::audit_log::ChangeSubject;
+use super::growth;
+use super::history::history_of_digest;
 use super::people::suppress;
 use super::stored;
-use super::subscribers::history_of_digest;
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditAction;
 use crate::domain::brake::BouncePolicy;
 use crate::domain::brake::RefusalOutcome;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
+use crate::domain::growth::GrowthKind;
 use crate::domain::history::HistoryEvent;
 use crate::domain::inbound::RefusalClass;
 use crate::domain::limits::day_of;
@@ -433,6 +435,7 @@ pub(super) async fn end(
     author: ChangeAuthor<'_>,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
+    let standing = growth::standing(tx, key.subscriber).await?;
     let ended = execute!(
         tx,
         "update subscribers set state = 'bounced', state_at = $2, requested_at = null
@@ -453,6 +456,7 @@ pub(super) async fn end(
         outcome.as_str()
     )?;
     if ended > 0 {
+        growth::left(tx, standing.as_ref(), GrowthKind::Bounced, now).await?;
         let reply = line.to_owned();
         write(tx, key, now, &HistoryEvent::Bounced { reply }).await?;
         suppress(tx, hash, key_name, "bounced", now).await?;

@@ -3,6 +3,11 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::ChangeSubject;
+use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
+use crate::domain::from_millis;
 
 /// A relay's use so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,6 +84,39 @@ impl Storage {
             count as i64
         )?;
         Ok(tx.commit().await?)
+    }
+
+    /// Asks all processes that send to try a relay now.
+    pub async fn ask_relay_trial(
+        &self,
+        actor: &Actor,
+        relay: &str,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(
+            tx,
+            "insert into relay_trials (relay, asked_at) values ($1, $2) on conflict (relay) do update set asked_at = excluded.asked_at",
+            relay,
+            now.timestamp_millis()
+        )?;
+        let subject = Some(ChangeSubject::Relay(relay));
+        let detail = serde_json::json!({});
+        self.author(actor)
+            .note(&mut tx, AuditAction::RelayTried, subject, &detail, now)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Returns when somebody last asked that a relay be tried.
+    pub async fn relay_trial(&self, relay: &str) -> Result<Option<Timestamp>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(i64,)> = optional!(
+            reader,
+            "select asked_at from relay_trials where relay = $1",
+            relay
+        )?;
+        Ok(row.map(|(at,)| from_millis(at)))
     }
 }
 

@@ -6,6 +6,10 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeSubject;
+use super::growth;
+use super::history::history;
+use super::history::history_of_digest;
+use super::history::newest_digest;
 use super::ids;
 use super::quotas;
 use super::quotas::MailQuotas;
@@ -17,6 +21,8 @@ use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::audit::AuditAction;
 use crate::domain::delivery::DeliveryKind;
+use crate::domain::from_millis;
+use crate::domain::growth::GrowthKind;
 use crate::domain::history::HistoryEvent;
 use crate::domain::history::UnsubscribedBy;
 use crate::domain::slot::Slot;
@@ -224,6 +230,15 @@ impl Storage {
             id,
             millis
         )?;
+        let consent: Option<(String, i64)> = optional!(
+            tx,
+            "select source, requested_at from consents where subscriber_id = $1 order by requested_at desc limit 1",
+            id
+        )?;
+        let (source, asked) = consent.unzip();
+        let source = source.unwrap_or_default();
+        let asked = asked.map(from_millis);
+        growth::note(&mut tx, GrowthKind::Confirmed, &source, asked, 1, now).await?;
         history(&mut tx, id, now, &HistoryEvent::Confirmed).await?;
         queue(&mut tx, id, DeliveryKind::Welcome, None, now).await?;
         tx.commit().await?;
@@ -249,6 +264,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
+        let standing = growth::standing(&mut tx, id).await?;
         let left = execute!(
             tx,
             "update subscribers set state = 'unsubscribed', state_at = $2, requested_at = null
@@ -257,7 +273,14 @@ impl Storage {
             now.timestamp_millis()
         )?;
         if left > 0 {
-            history(&mut tx, id, now, &HistoryEvent::Unsubscribed { by }).await?;
+            growth::left(&mut tx, standing.as_ref(), by.into(), now).await?;
+            // A link to leave names no digest, so that it is good for ever: it counts for the newest one that they got.
+            let digest = match by {
+                UnsubscribedBy::Operator => None,
+                UnsubscribedBy::Link | UnsubscribedBy::Mail => newest_digest(&mut tx, id).await?,
+            };
+            let event = HistoryEvent::Unsubscribed { by };
+            history_of_digest(&mut tx, id, digest.and_then(Slot::from_id), now, &event).await?;
             self.author(actor)
                 .note(
                     &mut tx,
@@ -363,7 +386,7 @@ async fn consent(
         request.source,
         request.network
     )?;
-    Ok(())
+    growth::note(tx, GrowthKind::Joined, request.source, None, 1, now).await
 }
 
 /// Returns whether one of the keyed hashes is on the suppression list.
@@ -379,38 +402,6 @@ pub(super) async fn is_suppressed(tx: &mut Tx, hashes: &[String]) -> Result<bool
         }
     }
     Ok(false)
-}
-
-/// Writes down what happened to a subscriber.
-pub(super) async fn history(
-    tx: &mut Tx,
-    subscriber: i64,
-    at: Timestamp,
-    event: &HistoryEvent,
-) -> Result<(), StorageError> {
-    history_of_digest(tx, subscriber, None, at, event).await
-}
-
-/// Writes down what happened to a subscriber, about that digest.
-pub(super) async fn history_of_digest(
-    tx: &mut Tx,
-    subscriber: i64,
-    digest: Option<Slot>,
-    at: Timestamp,
-    event: &HistoryEvent,
-) -> Result<(), StorageError> {
-    let (code, parameters) = event.to_stored();
-    execute!(
-        tx,
-        "insert into history (subscriber_id, at, code, parameters, digest_id) values ($1, $2, $3, $4, $5)
-         on conflict (subscriber_id, at, code, parameters) do nothing",
-        subscriber,
-        at.timestamp_millis(),
-        code,
-        parameters,
-        digest.map(Slot::id)
-    )?;
-    Ok(())
 }
 
 /// Ends a sign-up that changes nothing, with the mail that reminds a subscriber of it. The row that was made just now for somebody

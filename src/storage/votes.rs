@@ -2,6 +2,7 @@
 
 use super::Storage;
 use super::StorageError;
+use super::Tx;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
@@ -48,6 +49,13 @@ impl Storage {
         now: Timestamp,
     ) -> Result<Voted, StorageError> {
         let mut tx = self.begin().await?;
+        let issue = hold_issue(&mut tx, tool, now).await?;
+        let earlier: Option<(String, i64)> = optional!(
+            tx,
+            "select verdict, voted_at from votes where tool = $1 and subscriber_id = $2",
+            tool.as_str(),
+            subscriber
+        )?;
         let counted = execute!(
             tx,
             "insert into votes (tool, subscriber_id, verdict, voted_at)
@@ -59,12 +67,14 @@ impl Storage {
             verdict.as_str(),
             now.timestamp_millis()
         )?;
+        if counted == 0 {
+            return Ok(Voted::Nothing);
+        }
+        if let Some(issue) = issue {
+            count_for_issue(&mut tx, tool, issue, earlier, verdict).await?;
+        }
         tx.commit().await?;
-        Ok(if counted > 0 {
-            Voted::Counted
-        } else {
-            Voted::Nothing
-        })
+        Ok(Voted::Counted)
     }
 
     /// Counts a visitor's vote, as long as fewer than `most` others of their network voted on that tool.
@@ -155,4 +165,68 @@ impl Storage {
         )?;
         Ok(found.is_some())
     }
+}
+
+/// The newest digest that carries a tool: its id, and when it was published.
+type CarryingIssue = (i64, i64);
+
+/// Finds the newest digest that carries a tool, and holds its count of votes on it until the transaction ends: votes on one tool by one
+/// digest are counted one by one.
+async fn hold_issue(
+    tx: &mut Tx,
+    tool: &Slug,
+    now: Timestamp,
+) -> Result<Option<CarryingIssue>, StorageError> {
+    let issue: Option<CarryingIssue> = optional!(
+        tx,
+        "select g.id, g.published_at from comparisons c join picks p on p.comparison = c.slug join digests g on g.id = p.digest_id
+         where (c.left_tool = $1 or c.right_tool = $1) and g.published_at is not null and g.published_at <= $2
+         order by g.published_at desc limit 1",
+        tool.as_str(),
+        now.timestamp_millis()
+    )?;
+    if let Some((id, _)) = issue {
+        execute!(
+            tx,
+            "insert into digest_votes (mailing_id, tool, ships, skips, changed) values ($1, $2, 0, 0, 0)
+             on conflict (mailing_id, tool) do update set ships = digest_votes.ships",
+            id,
+            tool.as_str()
+        )?;
+    }
+    Ok(issue)
+}
+
+/// Counts a reader's vote for the digest that it came by. One that they gave since it was published is theirs already, and moves if it is
+/// another now.
+async fn count_for_issue(
+    tx: &mut Tx,
+    tool: &Slug,
+    (id, published_at): CarryingIssue,
+    earlier: Option<(String, i64)>,
+    verdict: Verdict,
+) -> Result<(), StorageError> {
+    let of = |text: &str, verdict: Verdict| i64::from(text == verdict.as_str());
+    let (mut ships, mut skips, mut changed) = (
+        of(verdict.as_str(), Verdict::Ship),
+        of(verdict.as_str(), Verdict::Skip),
+        0,
+    );
+    if let Some((before, voted_at)) = earlier {
+        changed = i64::from(before != verdict.as_str());
+        if voted_at >= published_at {
+            ships -= of(&before, Verdict::Ship);
+            skips -= of(&before, Verdict::Skip);
+        }
+    }
+    execute!(
+        tx,
+        "update digest_votes set ships = ships + $3, skips = skips + $4, changed = changed + $5 where mailing_id = $1 and tool = $2",
+        id,
+        tool.as_str(),
+        ships,
+        skips,
+        changed
+    )?;
+    Ok(())
 }

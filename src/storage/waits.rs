@@ -25,6 +25,8 @@ pub struct Deliverer {
     pub process: String,
     /// Reasons why its mail waits.
     pub waits: Vec<Wait>,
+    /// State of each relay there (JSON).
+    pub relays: String,
     /// Time by which its clock is ahead of the database's, where that was measured.
     pub ahead: Option<TimeDelta>,
 }
@@ -42,12 +44,14 @@ impl Storage {
         let seen_at = clock(&mut tx, now).await?;
         execute!(
             tx,
-            "insert into delivery_processes (process, seen_at, waits, clock_skew_ms) values ($1, $2, $3, $4)
-             on conflict (process) do update set seen_at = excluded.seen_at, waits = excluded.waits, clock_skew_ms = excluded.clock_skew_ms",
+            "insert into delivery_processes (process, seen_at, waits, clock_skew_ms, relays) values ($1, $2, $3, $4, $5)
+             on conflict (process) do update set seen_at = excluded.seen_at, waits = excluded.waits, clock_skew_ms = excluded.clock_skew_ms,
+               relays = excluded.relays",
             &deliverer.process,
             seen_at.timestamp_millis(),
             waits,
-            deliverer.ahead.map(|ahead| ahead.num_milliseconds())
+            deliverer.ahead.map(|ahead| ahead.num_milliseconds()),
+            &deliverer.relays
         )?;
         execute!(
             tx,
@@ -72,16 +76,17 @@ impl Storage {
     pub async fn deliverers(&self, now: Timestamp) -> Result<Vec<Deliverer>, StorageError> {
         let mut reader = self.read().await?;
         let since = clock(&mut reader, now).await? - GONE_AFTER;
-        let rows: Vec<(String, String, Option<i64>)> = all!(
+        let rows: Vec<(String, String, Option<i64>, String)> = all!(
             reader,
-            "select process, waits, clock_skew_ms from delivery_processes where seen_at >= $1 order by process",
+            "select process, waits, clock_skew_ms, relays from delivery_processes where seen_at >= $1 order by process",
             since.timestamp_millis()
         )?;
-        let read = |(process, waits, ahead): (String, String, Option<i64>)| {
+        let read = |(process, waits, ahead, relays): (String, String, Option<i64>, String)| {
             let waits = serde_json::from_str(&waits)?;
             Ok(Deliverer {
                 process,
                 waits,
+                relays,
                 ahead: ahead.map(TimeDelta::milliseconds),
             })
         };

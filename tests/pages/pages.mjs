@@ -211,6 +211,13 @@ async function* desk(site) {
     yield { name: 'desk-digests', path: '/desk/digests', as };
     const slot = /\d{4}-W\d\d/.exec(await site.text('/digests'))[0];
     yield { name: 'desk-digest-sent', path: `/desk/digests/${slot}`, as };
+    yield { name: 'desk-left', path: `/desk/digests/${slot}/left`, as };
+    yield { name: 'desk-growth', path: '/desk/growth', as };
+    yield { name: 'desk-growth-weeks', path: '/desk/growth?span=52-weeks', as };
+    yield { name: 'desk-deliverability', path: '/desk/deliverability', as };
+    yield { name: 'desk-refused', path: `/desk/deliverability/refused?issue=${slot}`, as };
+    yield { name: 'desk-suppressions', path: '/desk/deliverability/suppressions?search=ada@example.org', as };
+    yield { name: 'desk-suppressions-refused', path: '/desk/deliverability/suppressions/lift', post: { email: 'nobody@example.org', note: '' }, status: 422, as };
     yield { name: 'desk-correct', path: `/desk/digests/${slot}/correct`, as };
     yield { name: 'desk-archive', path: `/desk/digests/${slot}/archive`, as };
     for (const show of ['light', 'dark', 'phone', 'text']) yield { name: `desk-preview-${show}`, path: `/desk/digests/${slot}/preview?show=${show}`, as };

@@ -14,7 +14,9 @@ use verdicts::domain::delivery::DeliveryState;
 use verdicts::domain::delivery::MailClass;
 use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::digest::DigestState;
+use verdicts::domain::digest::OutcomeDimension;
 use verdicts::domain::digest_note::NoteKind;
+use verdicts::domain::growth::GrowthKind;
 use verdicts::domain::history::HistoryEvent;
 use verdicts::domain::inbound::Classification;
 use verdicts::domain::inbound::MailboxStep;
@@ -54,7 +56,7 @@ fn are_reasons(text: &str) -> bool {
 type Code = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Columns that hold codes, each with the enum that is the list of them.
-const CODES: [Code; 39] = [
+const CODES: [Code; 41] = [
     ("attempt_totals", "kind", is::<MailClass>),
     ("attempt_totals", "outcome", is::<AttemptOutcome>),
     ("deliveries", "kind", is::<DeliveryKind>),
@@ -62,8 +64,10 @@ const CODES: [Code; 39] = [
     ("deliveries", "state", is::<DeliveryState>),
     ("delivery_batches", "class", is::<MailClass>),
     ("digest_notes", "kind", is::<NoteKind>),
+    ("digest_outcomes", "dimension", is::<OutcomeDimension>),
     ("digest_skips", "reason", is::<SkipReason>),
     ("digests", "state", is::<DigestState>),
+    ("growth_events", "kind", is::<GrowthKind>),
     ("history", "code || chr(9) || parameters", is_event),
     ("inbound_mails", "channel", is::<InboundChannel>),
     ("inbound_mails", "class", is::<Classification>),
@@ -102,10 +106,12 @@ const CODES: [Code; 39] = [
 ];
 
 /// Tables with codes that a database of before the baseline did not have.
-pub const YOUNGER: [&str; 7] = [
+pub const YOUNGER: [&str; 9] = [
     "ceremonies",
     "challenges",
     "digest_notes",
+    "digest_outcomes",
+    "growth_events",
     "jobs",
     "sessions",
     "unsubscribe_reasons",

@@ -35,6 +35,7 @@ fn filled(test_app: &TestApp, path: &str) -> String {
         ("{slot}", &slot),
         ("{action}", "cancel"),
         ("{scheme}", "light"),
+        ("{decision}", "dismiss"),
     ];
     parts.iter().fold(path.to_owned(), |path, (open, text)| {
         path.replace(open, text)

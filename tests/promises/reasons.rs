@@ -54,6 +54,7 @@ async fn note_another_sender(test_app: &TestApp) {
     let other = Deliverer {
         process: "another".into(),
         waits: Vec::new(),
+        relays: "[]".into(),
         ahead: None,
     };
     test_app

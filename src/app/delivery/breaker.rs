@@ -134,6 +134,21 @@ impl Breaker {
         self.run
     }
 
+    /// Time that is left of its pause.
+    pub fn rests_until(&self, now: Instant) -> Option<Duration> {
+        match self.state {
+            BreakerState::Open(until) => Some(until.saturating_duration_since(now)),
+            _ => None,
+        }
+    }
+
+    /// Ends the pause: one connection may try now. Nothing changes where it is closed, or being tried.
+    pub fn try_now(&mut self, now: Instant) {
+        if let BreakerState::Open(until) = self.state {
+            self.state = BreakerState::Open(until.min(now));
+        }
+    }
+
     /// The probe begins to connect.
     pub fn probe_started(&mut self) {
         self.state = BreakerState::Probing;
@@ -240,6 +255,24 @@ mod tests {
         (0..failures)
             .filter_map(|_| breaker.failed(BreakerCause::Mail, "550", false, now))
             .last()
+    }
+
+    #[test]
+    fn a_trial_by_hand_ends_the_pause_and_permits_one_probe() {
+        let (mut breaker, now) = (fresh(), Instant::now());
+        breaker.try_now(now);
+        assert_eq!(breaker.permit(now), Permit::All);
+        after(&mut breaker, 10, now);
+        assert_eq!(breaker.rests_until(now), Some(PAUSE.first));
+        breaker.try_now(now);
+        assert_eq!(breaker.permit(now), Permit::Probe);
+        breaker.probe_started();
+        breaker.try_now(now);
+        assert_eq!(breaker.permit(now), Permit::Probing);
+        assert!(matches!(
+            breaker.failed(BreakerCause::Mail, "550", true, now),
+            Some(BreakerChange::Opened(pause)) if pause == PAUSE.first * 2
+        ));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod prepared_message;
 mod process;
 mod queue;
 pub(super) mod relay;
+pub mod relay_report;
 mod send_run;
 mod send_stats;
 mod sender;

@@ -42,6 +42,10 @@ pub(crate) struct Relay {
     memory: Mutex<RelayMemory>,
     /// Fault that was found with it, and when.
     fault: Mutex<Option<(Timestamp, String)>>,
+    /// Its last reply, and when it came.
+    pub(super) last_reply: Mutex<Option<(Timestamp, String)>>,
+    /// Time of the last request to try it that was heeded, and whether the send run still has to.
+    trial: Mutex<(Option<Timestamp>, bool)>,
 }
 
 /// Memory of a relay: a send run begins with it and keeps it up to date.
@@ -89,6 +93,8 @@ impl Relay {
             transactional_share: settings.transactional_share,
             memory: Mutex::new(memory),
             fault: Mutex::new(None),
+            last_reply: Mutex::new(None),
+            trial: Mutex::new((None, false)),
         }
     }
 
@@ -202,6 +208,35 @@ impl Relay {
             .as_ref()
             .filter(|(at, _)| *at > since)
             .map(|(_, words)| words.clone())
+    }
+
+    /// Mails that it may be given on a day, if that is limited; `first_day`: of its use.
+    pub fn allowed(&self, first_day: Option<i64>, today: i64) -> Option<u64> {
+        allowance(self.warm_up, self.per_day, first_day, today)
+    }
+
+    /// Day of its warm-up on `today`, from 1 on, and how many there are; `None`: there is none, or it is over.
+    pub fn warm_up_day(&self, first_day: Option<i64>, today: i64) -> Option<(i64, u32)> {
+        let day = today.saturating_sub(first_day.unwrap_or(today)).max(0) + 1;
+        (self.warm_up.start > 0 && day <= i64::from(self.warm_up.days))
+            .then_some((day, self.warm_up.days))
+    }
+
+    /// Ends its pause, if the request to try it is a new one.
+    pub fn heed_trial(&self, asked_at: Timestamp) -> bool {
+        let mut trial = self.trial.lock().unwrap_or_else(PoisonError::into_inner);
+        if trial.0.is_some_and(|heeded| heeded >= asked_at) {
+            return false;
+        }
+        *trial = (Some(asked_at), true);
+        self.remembered().breaker.try_now(Instant::now());
+        true
+    }
+
+    /// Returns whether a send run that is under way has to try it now; said once.
+    pub fn take_trial(&self) -> bool {
+        let mut trial = self.trial.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut trial.1)
     }
 
     /// Something is wrong with it that stays so until somebody mends it.

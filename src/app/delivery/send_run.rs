@@ -209,6 +209,11 @@ impl SendRun {
 
     fn handle(&mut self, event: DispatcherEvent) {
         let now = now(&self.app);
+        for (at, relay) in self.app.relays.iter().enumerate() {
+            if relay.take_trial() {
+                self.dispatcher.try_relay_now(at, now);
+            }
+        }
         let mut commands = std::mem::take(&mut self.commands);
         self.dispatcher.handle(event, now, &mut commands);
         let mut is_news = false;

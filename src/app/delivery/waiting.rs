@@ -73,8 +73,12 @@ impl App {
                 let deliverer = Deliverer {
                     process: process_name(),
                     waits,
+                    relays: app.relays_in_process(),
                     ahead,
                 };
+                if let Err(failure) = app.heed_trials().await {
+                    tracing::debug!(%failure, "requests to try a relay are not known");
+                }
                 if let Err(error) = app.storage.note_deliverer(&deliverer, app.now()).await {
                     tracing::debug!(%error, "what this process waits for is not written down");
                 }

@@ -299,6 +299,9 @@ impl Worker {
         } else {
             EndedBy::Server
         };
+        let is_taken = matches!(outcome, Outcome::Accepted { .. });
+        self.relay
+            .note_reply(outcome.reply(), is_taken, self.app.now());
         let verdict = verdict_of(&outcome, ended_by);
         let done = classify_outcome(&self.app, job, &outcome, ended_by);
         if done.step.is_final() {

@@ -102,10 +102,13 @@ impl App {
         self.watch_approvals().await?;
         // The moment anew: what was just approved is due too.
         self.publish_if_due(self.now()).await?;
+        self.roll_up(now).await?;
+        self.keep_growth().await?;
         // Last, so that what this tick did is chained too.
         self.chain_audit().await?;
         self.watch_missed().await?;
         self.watch_sending().await;
+        self.keep_dns_checks(self.now()).await?;
         Ok(())
     }
 

@@ -325,13 +325,10 @@ impl HeldRefusals {
 }
 
 /// A reply without the addresses in it.
-fn masked(reply: &str) -> String {
-    let word = |word: &str| {
-        if word.contains('@') {
-            "<...>".to_owned()
-        } else {
-            word.to_owned()
-        }
+pub(in crate::app) fn masked(reply: &str) -> String {
+    let word = |word: &str| match word.contains('@') {
+        true => "<...>".to_owned(),
+        false => word.to_owned(),
     };
     reply.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }

@@ -10,6 +10,7 @@ use crate::domain::audit::AuditAction;
 use crate::domain::history::UnsubscribedBy;
 use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
+use crate::domain::subscriber::Suppression;
 use crate::storage::email_changes::EmailChangeRequested;
 use crate::storage::inbound_reports::RawReport;
 use crate::storage::operator::Resent;
@@ -186,7 +187,7 @@ impl App {
         Ok(data)
     }
 
-    /// Takes somebody off the suppression list; answers why they were on it.
+    /// Takes somebody off the suppression list; answers why they were on it. Somebody who was erased stays on it: they asked for it.
     pub async fn lift_suppression(
         &self,
         actor: &Actor,
@@ -194,6 +195,12 @@ impl App {
         note: &str,
     ) -> Result<String, Failure> {
         let hashes = self.secrets.address_hashes(email);
+        let entry = self.storage.suppression(&hashes).await?;
+        if entry.is_some_and(|entry| entry.reason == Suppression::Erased) {
+            return Err(Failure::conflict(format!(
+                "{email} was erased on request and stays on the suppression list: nothing was changed."
+            )));
+        }
         let lifted = self
             .storage
             .lift_suppression(actor, &email.key(), &hashes, note, self.now())

@@ -12,6 +12,7 @@ use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::storage::email_changes::EmailChangeRequested;
 use crate::storage::operator::Resent;
+use crate::storage::suppressions::SuppressionEntry;
 
 /// Changes, of which one is given.
 #[derive(Debug, clap::Args)]
@@ -127,4 +128,54 @@ pub(super) async fn reports(
         });
         text.collect()
     })
+}
+
+/// Entries of the suppression list that are read at once.
+const PAGE: i64 = 1_000;
+
+/// `subscribers suppressed`: the entry of an address, or all, page by page.
+pub(super) async fn suppressed(
+    app: &App,
+    email: Option<&EmailAddress>,
+    output: Output,
+) -> Result<(), Failure> {
+    let row = |entry: &SuppressionEntry| json!({ "hash": entry.hash, "reason": entry.reason, "since": entry.since, "note": entry.note });
+    let line = |entry: &SuppressionEntry| {
+        let since = app.local_time(entry.since);
+        let note = entry.note.as_deref().unwrap_or_default();
+        format!("{}  {} since {since}  {note}\n", entry.hash, entry.reason)
+    };
+    if let Some(email) = email {
+        let entry = app.suppression_of_address(email).await?;
+        return output.print(&json!({ "suppression": entry.as_ref().map(row) }), || {
+            entry
+                .as_ref()
+                .map_or_else(|| "It is not on the suppression list.\n".into(), line)
+        });
+    }
+    let (mut after, mut first): (Option<(i64, String)>, bool) = (None, true);
+    if output.json {
+        write_out(b"{\"suppressions\":[")?;
+    }
+    loop {
+        let place = after.as_ref().map(|(at, hash)| (*at, hash.as_str()));
+        let page = app.storage.suppressions(place, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        let mut text = String::new();
+        for entry in &page {
+            if output.json {
+                text.push_str(if first { "\n" } else { ",\n" });
+                text.push_str(&row(entry).to_string());
+            } else {
+                text.push_str(&line(entry));
+            }
+            first = false;
+        }
+        after = Some((last.since.timestamp_millis(), last.hash.clone()));
+        write_out(text.as_bytes())?;
+    }
+    match output.json {
+        true => write_out(b"]}\n"),
+        false => Ok(()),
+    }
 }

@@ -1,11 +1,15 @@
 //! The desk's pages. What stands around each is here; signing in is in [`gate`], [`passkeys`] and [`providers`], one's own account in [`account`], users in [`users`],
-//! subscribers in [`subscribers`] and [`subscriber`], a week and its mail in [`week`], its text in [`write`].
+//! subscribers in [`subscribers`] and [`subscriber`], a week and its mail in [`week`], its text in [`write`], its results in [`results`]; charts are drawn in [`chart`].
 
 mod account;
+pub mod chart;
+mod deliverability;
 mod gate;
+mod growth;
 mod jobs;
 mod passkeys;
 mod providers;
+mod results;
 mod subscriber;
 mod subscribers;
 mod users;
@@ -26,6 +30,18 @@ pub use account::SessionView;
 pub use account::account;
 pub use account::recovery_codes;
 pub use account::second_factor;
+pub use deliverability::DeliverabilityView;
+pub use deliverability::DeskRelay;
+pub use deliverability::DnsView;
+pub use deliverability::HeldView;
+pub use deliverability::RecordView;
+pub use deliverability::ReturnedLine;
+pub use deliverability::ReturnedPerson;
+pub use deliverability::SuppressionRow;
+pub use deliverability::SuppressionsView;
+pub use deliverability::deliverability;
+pub use deliverability::returned;
+pub use deliverability::suppressions;
 pub use gate::Autocomplete;
 pub use gate::Check;
 pub use gate::FormField;
@@ -33,6 +49,11 @@ pub use gate::GateForm;
 pub use gate::OtherWays;
 pub use gate::form;
 pub use gate::form_or;
+pub use growth::CohortRow;
+pub use growth::FigureView;
+pub use growth::GrowthRow;
+pub use growth::GrowthView;
+pub use growth::growth;
 pub use jobs::ColumnView;
 pub use jobs::ImportView;
 pub use jobs::JobView;
@@ -46,6 +67,10 @@ pub use passkeys::passkey_new;
 pub use providers::IdentityView;
 pub use providers::ProviderButton;
 pub use providers::onward;
+pub use results::BesideRow;
+pub use results::LeaverRow;
+pub use results::ResultsView;
+pub use results::left;
 pub use subscriber::ConsentView;
 pub use subscriber::HistoryLine;
 pub use subscriber::ReportView;
@@ -138,7 +163,7 @@ struct DeskPlace {
 }
 
 /// The parts of the desk, in the order in which a week uses them.
-const PLACES: [DeskPlace; 4] = [
+const PLACES: [DeskPlace; 6] = [
     DeskPlace {
         path: "/desk",
         words: "This week",
@@ -156,6 +181,18 @@ const PLACES: [DeskPlace; 4] = [
         words: "Subscribers",
         area: Area::Subscribers,
         level: AccessLevel::Masked,
+    },
+    DeskPlace {
+        path: "/desk/growth",
+        words: "Growth",
+        area: Area::Results,
+        level: AccessLevel::Read,
+    },
+    DeskPlace {
+        path: "/desk/deliverability",
+        words: "Deliverability",
+        area: Area::Results,
+        level: AccessLevel::Read,
     },
     DeskPlace {
         path: "/desk/users",

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::DeskFrame;
+use super::results::ResultsView;
 use super::write::CheckView;
 use crate::render::RenderError;
 
@@ -110,6 +111,8 @@ pub struct WeekView {
     pub next: Vec<PickView>,
     /// Result.
     pub sum: Option<SumView>,
+    /// Results, once it went out.
+    pub results: Option<ResultsView>,
     /// Relays of this process that send now.
     pub relays: Vec<RelayView>,
     /// True as long as the sum changes.

@@ -79,6 +79,18 @@ impl StateCounts {
         self.sent + self.failed + self.skipped + self.uncertain
     }
 
+    /// The same, to be taken away.
+    pub fn negated(&self) -> Self {
+        Self {
+            queued: -self.queued,
+            sending: -self.sending,
+            sent: -self.sent,
+            failed: -self.failed,
+            skipped: -self.skipped,
+            uncertain: -self.uncertain,
+        }
+    }
+
     fn add(&mut self, more: &Self) {
         self.queued += more.queued;
         self.sending += more.sending;

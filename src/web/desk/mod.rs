@@ -1,20 +1,24 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`].
+//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`], [`results`], [`growth`], [`deliverability`] with [`deliverability_view`] and [`suppressions`].
 
 mod access;
 mod account;
 mod answers;
 mod bulk;
 mod correct;
+mod deliverability;
+mod deliverability_view;
 mod edit;
 mod first_run;
+mod growth;
 mod import;
 mod jobs;
 mod oidc;
 mod passkeys;
 mod prepare_view;
+mod results;
 mod review;
 mod sign_in;
 mod subscriber;
@@ -22,6 +26,7 @@ mod subscriber_change;
 mod subscriber_new;
 mod subscriber_view;
 mod subscribers;
+mod suppressions;
 mod users;
 mod week;
 mod week_sum;
@@ -128,6 +133,8 @@ fn table() -> Vec<Route> {
         Route::post("/desk/digests/{slot}/note", draft, review::note),
         Route::post("/desk/digests/{slot}/send-back", send, review::send_back),
         Route::post("/desk/digests/{slot}/time", send, review::set_time),
+        Route::get("/desk/digests/{slot}/left", listed, results::left),
+        Route::post("/desk/digests/{slot}/ledger", recent_erase, results::ledger),
         Route::get("/desk/digests/{slot}/correct", send, correct::show),
         Route::post("/desk/digests/{slot}/correct", send, correct::correct),
         Route::get("/desk/digests/{slot}/skip", send, review::look_at_skip),
@@ -194,6 +201,38 @@ fn table() -> Vec<Route> {
             "/desk/subscribers/{name}/{change}",
             people,
             subscriber_change::change,
+        ),
+        Route::get("/desk/growth", results, growth::show),
+        Route::get("/desk/deliverability", results, deliverability::show),
+        Route::get(
+            "/desk/deliverability/refused",
+            person,
+            deliverability::refused,
+        ),
+        Route::get(
+            "/desk/deliverability/held/{decision}",
+            people,
+            deliverability::ask,
+        ),
+        Route::post(
+            "/desk/deliverability/held/{decision}",
+            people,
+            deliverability::decide,
+        ),
+        Route::post(
+            "/desk/deliverability/relays/try",
+            send,
+            deliverability::try_relay,
+        ),
+        Route::get(
+            "/desk/deliverability/suppressions",
+            person,
+            suppressions::list,
+        ),
+        Route::post(
+            "/desk/deliverability/suppressions/lift",
+            recent_lift,
+            suppressions::lift,
         ),
         Route::get("/desk/account", own, account::show),
         Route::post("/desk/account/password", own, account::change_password),

@@ -29,7 +29,7 @@ use crate::storage::email_changes::EmailChangeRequested;
 use crate::storage::operator::Resent;
 
 /// Longest reason, in characters.
-const NOTE_MAX: usize = 500;
+pub(super) const NOTE_MAX: usize = 500;
 
 /// A change that is asked about before it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

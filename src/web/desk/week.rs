@@ -20,6 +20,7 @@ use super::super::pages::EMPTY;
 use super::access::Me;
 use super::answers;
 use super::prepare_view;
+use super::results;
 use super::week_view;
 use super::write::checks;
 use super::write::framed_mail;
@@ -63,6 +64,7 @@ async fn page(web: &Web, who: &SignedIn, slot: Slot, here: &str) -> Page {
     let checks = checks(slot, &week.findings);
     let mut view = week_view::week(web, &who.user, &week, checks);
     prepare_view::add_notes(web, &who.user, &week, &mut view).await?;
+    results::add(web, &who.user, &week, &mut view).await?;
     let title = if here == "/desk" {
         "This week".to_owned()
     } else {
@@ -285,16 +287,18 @@ pub(super) enum DigestAction {
     Pause,
     Resume,
     Cancel,
+    Retry,
 }
 
 impl DigestAction {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("approve", Self::Approve),
         ("send", Self::Send),
         ("withdraw", Self::Withdraw),
         ("pause", Self::Pause),
         ("resume", Self::Resume),
         ("cancel", Self::Cancel),
+        ("retry", Self::Retry),
     ];
 
     fn of(text: &str) -> Result<Self, Problem> {
@@ -310,6 +314,7 @@ impl DigestAction {
         use DigestState::Draft;
         use DigestState::Paused;
         use DigestState::Sending;
+        use DigestState::Sent;
         match self {
             Self::Approve => state == Draft,
             Self::Send => matches!(state, Draft | Approved),
@@ -317,6 +322,7 @@ impl DigestAction {
             Self::Pause => state == Sending,
             Self::Resume => state == Paused,
             Self::Cancel => matches!(state, Draft | Approved | Sending | Paused),
+            Self::Retry => state == Sent,
         }
     }
 }
@@ -401,6 +407,12 @@ pub(super) async fn act(
             .cancel_digest(actor, slot)
             .await
             .map(|_| format!("{slot} is cancelled.")),
+        DigestAction::Retry => app.retry_given_up(actor, slot).await.map(|queued| {
+            format!(
+                "{slot} goes once more to {} whom it did not reach.",
+                desk::grouped(queued)
+            )
+        }),
     };
     let said = match done {
         Ok(said) => said,

@@ -13,6 +13,7 @@ use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::digest::DigestState;
 use crate::domain::digest_note::NoteKind;
+use crate::domain::next_state::GIVEN_UP;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
 use crate::domain::user::AccessLevel;
@@ -47,8 +48,8 @@ pub fn week(web: &Web, user: &User, week: &Week, checks: Vec<CheckView>) -> Week
         mood: state.map_or("none", mood),
         headline: headline(web, week),
         troubles,
-        actions: match state {
-            Some(state) if may_send => actions(web, week.slot, state),
+        actions: match &week.status {
+            Some(status) if may_send => actions(web, week.slot, status),
             _ => Vec::new(),
         },
         edit: edit(user, week),
@@ -87,6 +88,7 @@ pub fn week(web: &Web, user: &User, week: &Week, checks: Vec<CheckView>) -> Week
             .as_ref()
             .filter(|status| status.digest.published_at.is_some())
             .map(|status| week_sum::sum(user, status)),
+        results: None,
         relays: prepare_view::relays(web, state),
         is_live: matches!(state, Some(DigestState::Sending | DigestState::Paused)),
         notes: Vec::new(),
@@ -128,7 +130,8 @@ pub fn mood(state: DigestState) -> &'static str {
     }
 }
 
-fn actions(web: &Web, slot: Slot, state: DigestState) -> Vec<ActionView> {
+fn actions(web: &Web, slot: Slot, status: &DigestStatus) -> Vec<ActionView> {
+    let state = status.digest.state;
     // It would be refused.
     let must_approve =
         state == DigestState::Draft && web.app.settings.schedule.approval == Approval::Required;
@@ -144,10 +147,23 @@ fn actions(web: &Web, slot: Slot, state: DigestState) -> Vec<ActionView> {
         ),
         (DigestAction::Send, "send", "Send now", "plain"),
         (DigestAction::Cancel, "cancel", "Cancel it", "grave"),
+        (
+            DigestAction::Retry,
+            "retry",
+            "Send to those who failed",
+            "plain",
+        ),
     ];
+    // A second mail to those whose server refused for good would be refused again.
+    let is_given_up = status
+        .failures
+        .iter()
+        .any(|(reply, _)| reply.starts_with(GIVEN_UP));
     all.into_iter()
         .filter(|(action, ..)| {
-            action.fits(state) && !(must_approve && *action == DigestAction::Send)
+            (*action != DigestAction::Retry || is_given_up)
+                && action.fits(state)
+                && !(must_approve && *action == DigestAction::Send)
         })
         .map(|(_, path, words, look)| ActionView {
             path: format!("/desk/digests/{slot}/{path}"),
@@ -356,6 +372,7 @@ pub fn question(web: &Web, action: DigestAction, week: &Week) -> Question {
             vec![format!("{open} get it now.")],
             format!("Send it to {open}"),
         ),
+        DigestAction::Retry => retry(week),
         DigestAction::Cancel if is_published => (
             format!("Cancel the rest of {slot}?"),
             vec![format!(
@@ -376,4 +393,23 @@ pub fn question(web: &Web, action: DigestAction, week: &Week) -> Question {
         sentences,
         button,
     }
+}
+
+/// The question before a digest is sent once more to those who were given up: heading, sentences, button.
+fn retry(week: &Week) -> (String, Vec<String>, String) {
+    let failures = week.status.iter().flat_map(|status| &status.failures);
+    let given_up = failures
+        .filter(|(reply, _)| reply.starts_with(GIVEN_UP))
+        .map(|(_, count)| count)
+        .sum();
+    let readers = people(given_up);
+    (
+        format!("Send {} to those who failed?", week.slot),
+        vec![
+            format!("{readers} were given up after retries; they are tried again now."),
+            "Those whose server refused the mail for good, and those who have it, get nothing."
+                .into(),
+        ],
+        format!("Send it to {readers}"),
+    )
 }

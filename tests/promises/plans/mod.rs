@@ -256,6 +256,10 @@ const FILL: &str = "
       where g.id < 195000 and s.id between 1000000 and 1003999;
     insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at, attempts, started_at, first_at, finished_at)
       select 5000000 + id, id, 'confirmation', 'sent', 0, 0, 1, 0, 0, 0 from subscribers where id >= 1000000;
+    insert into digest_outcomes (mailing_id, dimension, name, sent, failed, uncertain, skipped)
+      select 190001 + id % 20, 'domain', 'd' || id, 1, 0, 0, 0 from subscribers where id >= 1000000;
+    insert into growth_days (day, source, joined) select id, 'form', 1 from subscribers where id >= 1000000;
+    insert into growth_delays (day, step, times) select id, 1, 1 from subscribers where id >= 1000000; insert into growth_cohorts (joined_week, left_week, times) select id, id, 1 from subscribers where id >= 1000000;
     insert into consents (subscriber_id, requested_at, shown, source) select id, 0, 'shown', 'form' from subscribers where id between 1000000 and 1020000;
     insert into history (subscriber_id, at, code) select id, 0, 'confirmed' from subscribers where id between 1000000 and 1020000;
     insert into transactional_mails (mailing_id, subscriber_id, email, token_id) select 9000000 + id, id, 'x', id from subscribers where id between 1000000 and 1020000;

@@ -37,6 +37,14 @@ impl Dispatcher {
             .count()
     }
 
+    /// Ends a relay's pause: its breaker lets a probe through at once.
+    pub fn try_relay_now(&mut self, relay: usize, now: Now) {
+        if let Some(relay) = self.relays.get_mut(relay) {
+            relay.memory.breaker.try_now(now.instant);
+            relay.connect_at = relay.connect_at.min(now.instant);
+        }
+    }
+
     /// Returns what was learned of each relay.
     pub fn memories(&self) -> impl Iterator<Item = &RelayMemory> {
         self.relays.iter().map(|relay| &relay.memory)
