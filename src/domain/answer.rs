@@ -81,6 +81,11 @@ impl Answer {
         )
     }
 
+    /// Names as the answer says them, left first.
+    pub fn names(&self) -> [&str; 2] {
+        self.tools.each_ref().map(|tool| tool.name.as_str())
+    }
+
     /// The call that both tools share.
     pub fn shared_call(&self) -> Option<PanelCall> {
         let [left, right] = &self.tools;
@@ -190,6 +195,24 @@ impl Answer {
             others => format!("{answer}, and {others} more"),
         }
     }
+}
+
+/// Points that the average scores of two tools are apart at most for their comparison to be a close call.
+const CLOSE_SCORES: u64 = 4;
+/// Per cent that readers' shares of *ship* are apart at most for it.
+const CLOSE_VOTES: u64 = 15;
+
+/// Returns whether a comparison is a close call: its panels don't say the opposite, their average scores are nearly the same, and so are readers'
+/// votes, where enough of them voted on both.
+pub fn is_close(matchup: &RatedComparison) -> bool {
+    let [left, right] = matchup.contenders();
+    let is_opposite = matches!((left.tool.panel().verdict(), right.tool.panel().verdict()), (Some(a), Some(b)) if a != b);
+    let scores = left.tool.average_score().zip(right.tool.average_score());
+    let votes = left.votes.ship_percent().zip(right.votes.ship_percent());
+    let is_within = |pair: (u64, u64), most| pair.0.abs_diff(pair.1) <= most;
+    !is_opposite
+        && scores.is_some_and(|pair| is_within(pair, CLOSE_SCORES))
+        && votes.is_none_or(|pair| is_within(pair, CLOSE_VOTES))
 }
 
 /// "Llama 4 Compact (12B)" is "Llama 4 Compact" when it is spoken of.

@@ -131,6 +131,9 @@ pub struct Review {
     pub verdict: Verdict,
     /// Their reasons: a paragraph.
     pub take: String,
+    /// Sentence that mails quote; without one [`crate::domain::quote::sentence`] chooses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
 }
 
 /// A tool with the panel's reviews.
@@ -170,10 +173,14 @@ pub fn category_key(category: &str) -> String {
 }
 
 impl Tool {
-    /// This tool as a document has it, with what the document does not mention taken from `known`: other reviewers' reviews, and an
-    /// address or prices that it leaves out.
+    /// This tool as a document has it, with what the document does not mention taken from `known`: other reviewers' reviews, the
+    /// quote of a take that is the same, and an address or prices that it leaves out.
     pub fn completed_by(&self, known: &Self) -> Self {
         let mut whole = self.clone();
+        for review in &mut whole.reviews {
+            let same = known.review_by(review.reviewer).filter(|known| known.take == review.take);
+            review.quote = review.quote.take().or_else(|| same.and_then(|known| known.quote.clone()));
+        }
         let missing = known
             .reviews
             .iter()
@@ -203,6 +210,15 @@ impl Tool {
             ships: ships as u32,
             skips: (self.reviews.len() - ships) as u32,
         }
+    }
+
+    /// The reviewers' average score, rounded; `None` without a review.
+    pub fn average_score(&self) -> Option<u64> {
+        let (sum, count) = (
+            self.reviews.iter().map(|review| u64::from(review.score.points())).sum::<u64>(),
+            self.reviews.len() as u64,
+        );
+        (2 * sum + count).checked_div(2 * count)
     }
 
     /// That reviewer's review, if they wrote one.
@@ -270,6 +286,9 @@ impl Panel {
     }
 }
 
+/// Said where neither readers nor visitors voted.
+pub const NO_VOTES: &str = "No community votes yet";
+
 /// Readers' votes on a tool: its community verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Votes {
@@ -301,7 +320,7 @@ impl Votes {
             (_, 0) => None,
             (None, 1) => Some(format!("1 {who} voted")),
             (None, total) => Some(format!("{total} {who}s voted")),
-            (Some(percent), total) => Some(format!("{percent} % of {total} {who}s say ship")),
+            (Some(percent), total) => Some(format!("{percent}% of {total} {who}s say ship")),
         }
     }
 }
@@ -329,7 +348,7 @@ impl RatedTool {
         .flatten()
         .collect();
         if parts.is_empty() {
-            "No community votes yet".into()
+            NO_VOTES.into()
         } else {
             parts.join(", ")
         }
@@ -400,7 +419,7 @@ mod tests {
         assert_eq!(votes(0, 0), "");
         assert_eq!(votes(1, 0), "1 reader voted");
         assert_eq!(votes(3, 1), "4 readers voted");
-        assert_eq!(votes(52, 48), "52 % of 100 readers say ship");
+        assert_eq!(votes(52, 48), "52% of 100 readers say ship");
     }
 
     #[test]

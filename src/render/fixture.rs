@@ -44,6 +44,7 @@ fn review(reviewer: Reviewer, points: i64, verdict: Verdict, take: &str) -> Revi
         score: Score::try_from(points).expect("a score"),
         verdict,
         take: take.into(),
+        quote: None,
     }
 }
 
@@ -88,7 +89,7 @@ fn versus(slug: &str, left: RatedTool, right: RatedTool) -> RatedComparison {
 
 /// Every part filled in; the Founder wrote nothing about the right tool.
 pub fn matchup(number: usize) -> RatedComparison {
-    let ship = "It runs in an hour. No keys, no limits, e.g. none at all. A third sentence that no mail shows.";
+    let ship = "It runs in an hour. No keys, no limits, e.g. none at all: worth a week. A third sentence that no mail shows.";
     let skip = "The numbers are the vendor's own. Wait for others.";
     let left = vec![
         review(Reviewer::Builder, 82, Verdict::Ship, ship),

@@ -60,34 +60,6 @@ pub fn shorten(text: &str, max: usize) -> String {
     )
 }
 
-/// The first sentence or two, as many as fit in `max` characters; a longer first one is shortened.
-pub fn sentences(text: &str, max: usize) -> String {
-    let line = clean_start(text, max.saturating_add(AHEAD));
-    let fits = |end: &usize| line[..*end].chars().count() <= max;
-    match sentence_ends(&line).take(2).take_while(fits).last() {
-        Some(end) => line[..end].to_owned(),
-        None => shorten(&line, max),
-    }
-}
-
-/// The places just after each sentence: a mark, closing quotes, then the end or a space and no lower-case letter.
-fn sentence_ends(line: &str) -> impl Iterator<Item = usize> {
-    line.match_indices(['.', '!', '?', '。', '！', '？'])
-        .filter_map(|(at, mark)| {
-            let rest = &line[at + mark.len()..];
-            let after = rest.trim_start_matches(['"', '\'', ')', '”', '’', '»']);
-            let word = line[..at].rsplit(' ').next().unwrap_or_default();
-            let abbreviation = matches!(
-                word,
-                "vs" | "e.g" | "i.e" | "approx" | "Dr" | "Mr" | "Ms" | "St" | "No"
-            );
-            let next = after.strip_prefix(' ').map(|next| next.chars().next());
-            let ends = after.is_empty()
-                || (!abbreviation && next.is_some_and(|c| !c.is_some_and(char::is_lowercase)));
-            ends.then_some(line.len() - after.len())
-        })
-}
-
 /// Returns how many columns the text takes in a mail shown with letters of one width. East Asian letters and emoji take two.
 pub fn columns(text: &str) -> usize {
     let wide = |c: char| {

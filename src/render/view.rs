@@ -3,9 +3,11 @@
 use super::Site;
 use super::date::Date;
 use super::text::clean;
-use super::text::sentences;
 use super::text::shorten;
 use crate::domain::answer::Answer;
+use crate::domain::answer::PanelCall;
+use crate::domain::answer::is_close;
+use crate::domain::catalogue::NO_VOTES;
 use crate::domain::catalogue::Panel;
 use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::RatedTool;
@@ -15,6 +17,9 @@ use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
 use crate::domain::catalogue::category_key;
 use crate::domain::digest::DigestItem;
+use crate::domain::pick_reason::PickReason;
+use crate::domain::quote;
+use crate::domain::quote::QUOTE_MAX;
 
 /// Said where the catalogue holds nothing.
 const UNKNOWN: &str = "Not stated";
@@ -92,11 +97,11 @@ impl Badge {
         }
     }
 
-    /// "75 % panel ship".
+    /// "75% panel ship".
     pub fn share(self) -> String {
         match self.0.total() {
             0 => "No panel reviews yet".into(),
-            _ => format!("{} % panel ship", self.0.ship_percent()),
+            _ => format!("{}% panel ship", self.0.ship_percent()),
         }
     }
 
@@ -207,7 +212,7 @@ impl ScoreRow {
     }
 }
 
-/// The sharpest lines of a take.
+/// Sentence of a take, whole.
 #[derive(Debug, Clone)]
 pub struct Quote {
     pub verdict: Verdict,
@@ -232,12 +237,18 @@ impl Quote {
 pub struct ComparisonView<'a> {
     pub slug: &'a Slug,
     pub answer: Answer,
+    /// True if it is a close call.
+    pub is_close: bool,
     pub sides: [ToolView<'a>; 2],
     pub scorecard: Vec<ScoreRow>,
     /// One *ship* and one *skip*, where there are such.
     pub quotes: Vec<Quote>,
+    /// The one of the tool that the answer names first.
+    pub quote: Option<Quote>,
     /// Reason why it was picked; empty where it was not.
     pub reasons: Vec<String>,
+    /// The one that its reader gave; empty for everybody else.
+    pub followed: String,
     pub published: Date,
     pub sample: bool,
 }
@@ -254,13 +265,16 @@ impl<'a> ComparisonView<'a> {
                     .each_ref()
                     .map(|side| (side.name.as_str(), side.panel.0)),
             ),
+            is_close: is_close(matchup),
             scorecard: scorecard(matchup, limits),
             quotes: Verdict::ALL
                 .iter()
-                .filter_map(|verdict| quote(matchup, &sides, *verdict, limits))
+                .filter_map(|verdict| quote(matchup, &sides, *verdict, |_| true, limits))
                 .collect(),
+            quote: leading_quote(matchup, &sides, limits),
             sides,
             reasons: Vec::new(),
+            followed: String::new(),
             published: Date::new(site, matchup.comparison.published_at),
             sample: matchup.is_sample(),
         }
@@ -272,7 +286,13 @@ impl<'a> ComparisonView<'a> {
             .iter()
             .take(limits.reasons)
             .map(|reason| sentence(&shorten(&reason.to_string(), 2 * limits.line)));
+        let followed = item
+            .reasons
+            .iter()
+            .find(|reason| matches!(reason, PickReason::Followed { .. }))
+            .map(|reason| sentence(&shorten(&reason.to_string(), 2 * limits.line)));
         Self {
+            followed: followed.unwrap_or_default(),
             reasons: reasons.filter(|reason| !reason.is_empty()).collect(),
             ..Self::new(site, &item.matchup, limits)
         }
@@ -282,19 +302,34 @@ impl<'a> ComparisonView<'a> {
         format!("{} vs {}", self.sides[0].name, self.sides[1].name)
     }
 
-    /// Returns what is said of both beside the scores, row by row.
-    pub fn facts(&self) -> [(&'static str, [&str; 2]); 3] {
+    /// Rows beside the scores. One that says nothing of either tool is left out.
+    pub fn facts(&self) -> Vec<(&'static str, [&str; 2])> {
         let [left, right] = &self.sides;
-        [
-            ("Pricing", [&left.pricing, &right.pricing]),
-            ("Best for", [&left.best_for, &right.best_for]),
-            ("Community", [&left.community, &right.community]),
-        ]
+        let rows = [
+            ("Pricing", [&left.pricing, &right.pricing], UNKNOWN),
+            ("Best for", [&left.best_for, &right.best_for], UNKNOWN),
+            ("Community", [&left.community, &right.community], NO_VOTES),
+        ];
+        let told = rows
+            .into_iter()
+            .filter(|(_, cells, nothing)| cells.iter().any(|cell| cell != nothing));
+        told.map(|(head, cells, _)| (head, cells.map(String::as_str)))
+            .collect()
+    }
+
+    /// Reviewers who wrote about either tool.
+    pub fn reviewed(&self) -> impl Iterator<Item = &ScoreRow> {
+        self.scorecard.iter().filter(|row| row.is_reviewed())
     }
 
     /// Returns why it was picked, in a row of sentences.
     pub fn why(&self) -> String {
         self.reasons.join(" ")
+    }
+
+    /// Names as a button has room for.
+    pub fn spoken_names(&self) -> [&str; 2] {
+        self.answer.names()
     }
 
     /// Returns what its link says: read aloud without the rest of the page, it still says where it leads.
@@ -325,32 +360,63 @@ fn scorecard(matchup: &RatedComparison, limits: TextLimits) -> Vec<ScoreRow> {
     Reviewer::ALL.iter().map(row).collect()
 }
 
-/// The most decided take of that verdict: the highest score that ships, the lowest that skips.
+/// The most decided take of that verdict on the tools that `is_wanted` says, a quote of which fits: one whose quote the catalogue sets, else
+/// the highest score that ships, the lowest that skips.
 fn quote(
     matchup: &RatedComparison,
     sides: &[ToolView<'_>; 2],
     verdict: Verdict,
+    is_wanted: impl Fn(&ToolView<'_>) -> bool,
     limits: TextLimits,
 ) -> Option<Quote> {
+    let max = limits.take.min(QUOTE_MAX);
     let takes = matchup
         .contenders()
         .into_iter()
         .zip(sides)
+        .filter(|(_, side)| is_wanted(side))
         .flat_map(|(c, side)| c.tool.reviews.iter().map(move |review| (review, side)));
     let decided = |review: &Review| match verdict {
         Verdict::Ship => review.score.points(),
         Verdict::Skip => 100 - review.score.points(),
     };
     takes
-        .filter(|(review, _)| review.verdict == verdict && !clean(&review.take).is_empty())
-        .first_max_by_key(|(review, _)| decided(review))
-        .map(|(review, side)| Quote {
+        .filter(|(review, _)| review.verdict == verdict)
+        .filter_map(|(review, side)| Some((review, side, words_of(review, &side.name, max)?)))
+        .first_max_by_key(|(review, ..)| (review.quote.is_some(), decided(review)))
+        .map(|(review, side, text)| Quote {
             verdict,
             score: review.score.points(),
             reviewer: review.reviewer,
             tool: side.name.clone(),
-            text: sentences(&review.take, limits.take.min(TextLimits::MAIL.take)),
+            text,
         })
+}
+
+/// The words of a review that are quoted: whole sentences of at most `max` characters, or none.
+fn words_of(review: &Review, tool: &str, max: usize) -> Option<String> {
+    let set = review.quote.as_deref().map(clean);
+    if let Some(set) = set.filter(|set| !set.is_empty() && set.chars().count() <= max) {
+        return Some(set);
+    }
+    let take = clean(&review.take);
+    quote::sentence(&take, review.verdict, tool, max).map(String::from)
+}
+
+/// The quote that speaks for the answer: of a tool that it ships, else of one that it skips, else the most decided of all.
+fn leading_quote(
+    matchup: &RatedComparison,
+    sides: &[ToolView<'_>; 2],
+    limits: TextLimits,
+) -> Option<Quote> {
+    let of = |call: PanelCall, verdict| {
+        let is_called = |side: &ToolView<'_>| PanelCall::from(side.panel.0) == call;
+        quote(matchup, sides, verdict, is_called, limits)
+    };
+    of(PanelCall::Ship, Verdict::Ship)
+        .or_else(|| of(PanelCall::Skip, Verdict::Skip))
+        .or_else(|| quote(matchup, sides, Verdict::Ship, |_| true, limits))
+        .or_else(|| quote(matchup, sides, Verdict::Skip, |_| true, limits))
 }
 
 /// `max_by_key` that keeps the first of equals, so that left and the panel's order decide.

@@ -325,7 +325,7 @@ pub(super) async fn tools_by_slug(
     for chunk in slugs.chunks(IN_LIST) {
         let list = placeholders(chunk.len());
         let sql = format!(
-            "select tool, reviewer, score, verdict, take from reviews where tool in ({list}) order by tool, position"
+            "select tool, reviewer, score, verdict, take, quote from reviews where tool in ({list}) order by tool, position"
         );
         let mut reviews: HashMap<String, Vec<Review>> = HashMap::new();
         for row in rows_in::<ReviewRow>(conn, sql, chunk).await? {

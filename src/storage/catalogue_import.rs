@@ -340,13 +340,14 @@ async fn write_tool(
     for (position, review) in tool.reviews.iter().enumerate() {
         execute!(
             tx,
-            "insert into reviews (tool, position, reviewer, score, verdict, take) values ($1, $2, $3, $4, $5, $6)",
+            "insert into reviews (tool, position, reviewer, score, verdict, take, quote) values ($1, $2, $3, $4, $5, $6, $7)",
             tool.slug.as_str(),
             position as i64,
             review.reviewer.as_str(),
             i64::from(review.score),
             review.verdict.as_str(),
-            &review.take
+            &review.take,
+            review.quote.as_deref()
         )?;
     }
     Ok(())

@@ -54,6 +54,7 @@ pub(super) fn private_routes() -> Router<Web> {
             get(look_at_vote).post(vote),
         )
         .route("/save/{tool}/{token}", get(look_at_save).post(save))
+        .route("/choose/{comparison}/{token}", get(choose))
         .route("/saved/{token}", get(saved).post(forget))
 }
 
@@ -316,6 +317,29 @@ async fn vote(
         Html(page::voted(&web.app.site, &contender, standing, &token)?),
     )
         .into_response())
+}
+
+/// Shows the buttons for both tools of a comparison and changes nothing.
+async fn choose(
+    State(web): State<Web>,
+    Path((comparison, token)): Path<(String, String)>,
+) -> Page {
+    let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
+    let slug: Slug = comparison.parse().map_err(|_| Problem::bad_link())?;
+    let matchup = web
+        .app
+        .storage
+        .matchup(&slug, web.app.now())
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let tools = matchup.contenders().map(|side| &side.tool.slug);
+    let standings = web.app.storage.standings(&tools, Some(reader), None).await?;
+    Ok(Html(page::choose(
+        &web.app.site,
+        &matchup,
+        &standings,
+        &token,
+    )?))
 }
 
 /// Shows the button and changes nothing.

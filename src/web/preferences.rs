@@ -36,6 +36,7 @@ pub(super) fn routes() -> Router<Web> {
             "/preferences/{token}/link",
             post(send_link).get(to_preferences),
         )
+        .route("/monthly/{token}", get(look_at_monthly).post(set_monthly))
         .route("/account/{token}", get(account))
         .route("/account/{token}/name", post(name).get(to_account))
         .route("/account/{token}/address", post(address).get(to_account))
@@ -122,7 +123,41 @@ async fn set(
         }
     }
     wanted.tidy();
-    if !web.app.set_preferences(reader, &wanted).await? {
+    save(&web, reader, &wanted, &token).await
+}
+
+/// Shows the button and changes nothing: scanners follow links.
+async fn look_at_monthly(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
+    let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
+    if !web.app.is_known(reader).await? {
+        return Err(erased());
+    }
+    let wanted = web.app.preferences(reader).await?;
+    Ok(Html(page::monthly(&web.app.site, wanted.monthly, &token)?))
+}
+
+/// Leaves the categories and a pause as they are.
+async fn set_monthly(
+    State(web): State<Web>,
+    _: MayChoose,
+    PathSegment(token): PathSegment,
+) -> Result<Response, Problem> {
+    let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
+    let wanted = Preferences {
+        monthly: true,
+        ..web.app.preferences(reader).await?
+    };
+    save(&web, reader, &wanted, &token).await
+}
+
+/// Keeps what a reader wants, and shows it.
+async fn save(
+    web: &Web,
+    reader: i64,
+    wanted: &Preferences,
+    token: &str,
+) -> Result<Response, Problem> {
+    if !web.app.set_preferences(reader, wanted).await? {
         let sentence = "The subscription that this link belongs to is over, so there is nothing to choose. Sign up again whenever you like.";
         return Ok((
             StatusCode::GONE,
@@ -134,7 +169,7 @@ async fn set(
         )
             .into_response());
     }
-    Ok(show(&web, &token, "Saved. Your next digest follows it.")
+    Ok(show(web, token, "Saved. Your next digest follows it.")
         .await?
         .into_response())
 }

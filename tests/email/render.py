@@ -135,14 +135,17 @@ try:
     post(paths_in(new_address, "/move/")[0])
     keep("old_address", mail_to(READERS[1], "Your address was changed"))
 
-    for digest in digests:
-        for link in paths_in(digest, "/vote/"):
-            post(link)
-    for link in paths_in(digests[0], "/save/"):
-        post(link)
-    voted_on = {link.split("/")[2] for link in paths_in(digests[0], "/vote/")}
+    pairs = [link.split("/")[2] for link in paths_in(digests[0], "/choose/")]
     run("catalog", "export", "catalogue.json")
     catalogue = json.loads((FOLDER / "catalogue.json").read_text())
+    comparisons = {pair.get("slug") or f"{pair['left']}-vs-{pair['right']}": pair for pair in catalogue["comparisons"]}
+    voted_on = {comparisons[pair][side] for pair in pairs for side in ("left", "right")}
+    for digest in digests:
+        token = paths_in(digest, "/saved/")[0].split("/")[2]
+        for tool in voted_on:
+            post(f"/vote/{tool}/ship/{token}")
+            if digest is digests[0]:
+                post(f"/save/{tool}/{token}")
     for tool in catalogue["tools"]:
         if tool["slug"] in voted_on:
             tool["name"] = f"{tool['name']}, the edition whose name is as long as a mail shows"

@@ -93,15 +93,19 @@ export async function* everyPage(site) {
     yield { name: 'review-refused', path: review, post: { name: 'Bo', said: '' }, status: 422 };
     yield { name: 'review-thanks', path: review, post: { name: 'Bo', said: `Well put. ${LONG.slice(0, 80)}` } };
     site.run('digest', 'send');
-    const digest = (what) => site.link('ada@example.org', 'Thimblewren', what);
+    const digest = (what) => site.link('ada@example.org', 'Ship Thimblewren', what);
     yield { name: 'digests', path: '/digests' };
     yield { name: 'digest', path: await site.newestDigest() };
     await site.feed('feed');
 
-    const [vote, save, saved] = [await digest('/vote/gantrymoth/ship/'), await digest('/save/gantrymoth/'), await digest('/saved/')];
+    const [vote, choose, saved] = [await digest('/vote/gantrymoth/ship/'), await digest('/choose/thimblewren-4b-vs-gantrymoth/'), await digest('/saved/')];
+    const save = `/save/gantrymoth/${saved.split('/').at(-1)}`;
+    yield { name: 'choose', path: choose };
+    yield { name: 'monthly', path: `/monthly/${saved.split('/').at(-1)}` };
     yield { name: 'vote', path: vote };
     yield { name: 'voted', path: vote, post: {}, as: 'ada' };
     yield { name: 'vote-again', path: vote };
+    yield { name: 'choose-again', path: choose };
     yield { name: 'saved-nothing', path: saved };
     yield { name: 'save', path: save };
     yield { name: 'save-done', path: save, post: {}, as: 'ada' };
@@ -129,7 +133,7 @@ export async function* everyPage(site) {
     yield { name: 'move-over', path: move, status: 410 };
 
     yield { name: 'mailbox', path: '/mailbox' };
-    yield { name: 'mailbox-mail', path: await site.mail('ada@example.org', 'Thimblewren') };
+    yield { name: 'mailbox-mail', path: await site.mail('ada@example.org', 'Ship Thimblewren') };
 
     const goodbye = await digest('/unsubscribe/');
     yield { name: 'unsubscribe', path: goodbye };

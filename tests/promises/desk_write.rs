@@ -103,7 +103,7 @@ on_both! {
         let text = text.replace("\r\n", "\n");
         let mut at = 0;
         for part in [
-            "Dear readers,\n\ntwo tools & the docs [1] this week:\n[1]\nhttps://docs.example/a?b=1&c=2\n\n- one\n- two\n\n> \"quoted\"\n", "Five comparisons",
+            "Five comparisons", "Dear readers,\n\ntwo tools & the docs [1] this week:\n[1]\nhttps://docs.example/a?b=1&c=2\n\n- one\n- two\n\n> \"quoted\"\n",
             "ADVERTISEMENT\n\nAcme keeps your keys\nhttps://www.acme.example/offer\n", "A QUESTION TO YOU\n\nWhich tool did you drop?", "Yours, Ada", "Unsubscribe:",
         ] {
             let found = text[at..].find(part).unwrap_or_else(|| panic!("{part} not after {at}: {text}"));

@@ -14,6 +14,13 @@ pub fn link(mail: &[u8], path: &str) -> String {
         .parse(mail)
         .expect("a mail");
     let text = mail.body_text(0).expect("a text part").into_owned();
+    // A digest offers votes on its first comparison alone, and behind one link each on the others; the token is good for all.
+    if path.starts_with("/vote/") || path.starts_with("/save/") {
+        let start = text.find("/preferences/").expect("a reader's link") + "/preferences/".len();
+        let token = text[start..].split(['\r', '\n']).next().unwrap_or_default();
+        let line = text[..start].rsplit('\n').next().unwrap_or_default();
+        return line.replace("/preferences/", path) + token;
+    }
     let found = text.split_whitespace().find(|word| word.contains(path));
     found
         .unwrap_or_else(|| panic!("no link to {path} in {text}"))

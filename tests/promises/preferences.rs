@@ -75,7 +75,7 @@ on_both! {
             assert_eq!(test_app.test_db.dump().await, before, "{path}");
         }
         let digest = test_app.mails_to(ADA).pop().expect("a digest");
-        let links = ["/vote/t0-l/ship/", "/save/t0-l/", "/preferences/", "/saved/", "/unsubscribe/"].map(|path| link(&digest, path));
+        let links = ["/vote/t0-l/ship/", "/save/t0-l/", "/preferences/", "/saved/", "/unsubscribe/", "/choose/t0-l-vs-t0-r/", "/monthly/"].map(|path| link(&digest, path));
         let asked = format!("{preferences}/link");
         for path in links.iter().chain([&asked]) {
             let mut shown = vec![test_app.get(path).await, test_app.post_form(path, &[("category", "Design"), ("remove", "t0-l")]).await];

@@ -80,7 +80,7 @@ const BY_LMTP: usize = 400;
 const BY_IMAP: usize = 40;
 const BY_LINK: usize = 100;
 /// Every route with a token, and the purpose of its token.
-const ROUTES: [(&str, &str, u8); 12] = [
+const ROUTES: [(&str, &str, u8); 13] = [
     ("/confirm/", "", 1),
     ("/unsubscribe/", "", 2),
     ("/preferences/", "", 3),
@@ -88,6 +88,7 @@ const ROUTES: [(&str, &str, u8); 12] = [
     ("/saved/", "", 3),
     ("/vote/t0-l/ship/", "", 3),
     ("/save/t0-l/", "", 3),
+    ("/monthly/", "", 3),
     ("/account/", "/name", 4),
     ("/account/", "/address", 4),
     ("/account/", "/export", 4),

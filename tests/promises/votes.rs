@@ -129,7 +129,7 @@ on_both! {
         let test_app = app_with_readers(test_db, 1).await;
         let links = all_links(&test_app);
         let to = |path: &str| links.iter().filter(|link| link.starts_with(&format!("{}{path}", test_app.url))).count();
-        assert_eq!((to("/vote/"), to("/save/"), to("/comparisons/")), (20, 10, 5), "{links:?}");
+        assert_eq!((to("/vote/"), to("/choose/"), to("/comparisons/")), (2, 5, 5), "{links:?}");
         assert!(["/saved/", "/preferences/", "/unsubscribe/"].iter().all(|path| to(path) >= 1) && to("/") == links.len(), "{links:?}");
         let before = test_app.test_db.dump().await;
         for _ in 0..10 {
@@ -259,5 +259,38 @@ on_both! {
         assert_eq!(remove.status(), StatusCode::SEE_OTHER);
         assert!(test_app.page(&saved).await.contains("No bookmarks yet"));
         assert_eq!(test_app.post_form("/tools/t0-l/save", &[("save", "yes")]).await.status(), StatusCode::FORBIDDEN, "a visitor has no list");
+    }
+}
+
+on_both! {
+    async fn both_tools_of_a_comparison_are_voted_on_behind_one_link_and_a_month_is_chosen_behind_another(test_db) {
+        let test_app = app_with_readers(test_db, 1).await;
+        let choose = link_of(&test_app, 0, "/choose/t1-l-vs-t1-r/");
+        let page = test_app.page(&choose).await;
+        let token = choose.rsplit('/').next().expect("a token");
+        assert!(page.contains("Ship <bdi>Tool t1 r</bdi>"), "the panel's answer stands above: {page}");
+        for tool in ["t1-l", "t1-r"] {
+            for action in [format!("/vote/{tool}/ship/{token}"), format!("/vote/{tool}/skip/{token}"), format!("/save/{tool}/{token}")] {
+                assert!(page.contains(&format!("action=\"{action}\"")), "{action} in {page}");
+            }
+        }
+        test_app.post(&format!("/vote/t1-r/skip/{token}")).await;
+        let page = test_app.page(&choose).await;
+        assert_eq!(page.matches("aria-pressed=\"true\"").count(), 1, "{page}");
+        assert!(page.contains("1 reader voted"));
+        for bad in [format!("/choose/nothing/{token}"), "/choose/t1-l-vs-t1-r/forged".into(), "/monthly/forged".into()] {
+            assert_eq!(test_app.get(&bad).await.status(), StatusCode::NOT_FOUND, "{bad}");
+        }
+
+        let reader = test_app.app.person(&"reader0@example.org".parse().expect("an address")).await.expect("known").subscriber.id;
+        let followed = verdicts::domain::reader::Preferences { categories: vec!["Design".into()], ..Default::default() };
+        assert!(test_app.app.set_preferences(reader, &followed).await.expect("set"));
+        let monthly = link_of(&test_app, 0, "/monthly/");
+        assert!(test_app.page(&monthly).await.contains("<button"));
+        assert!(!test_app.app.preferences(reader).await.expect("preferences").monthly, "looking changes nothing");
+        assert!(test_app.post(&monthly).await.status().is_success());
+        let wanted = test_app.app.preferences(reader).await.expect("preferences");
+        assert!(wanted.monthly && wanted.categories == ["Design"], "what is followed stays: {wanted:?}");
+        assert!(test_app.page(&monthly).await.contains("once a month already"));
     }
 }

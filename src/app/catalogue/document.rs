@@ -21,6 +21,7 @@ use crate::domain::catalogue::Score;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::catalogue::Verdict;
+use crate::domain::quote::QUOTE_MAX;
 
 /// Tools and comparisons that fit together, as far as one document can tell.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -89,6 +90,8 @@ struct ReviewEntry {
     score: Score,
     verdict: Verdict,
     take: Paragraphs<20_000>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quote: Option<SingleLine<QUOTE_MAX>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -312,6 +315,7 @@ fn tool_from(entry: ToolEntry) -> Result<Tool, String> {
             score: review.score,
             verdict: review.verdict,
             take: review.take.0,
+            quote: review.quote.map(|quote| quote.0),
         });
     }
     reviews.sort_by_key(|review| review.reviewer);
@@ -364,6 +368,7 @@ impl From<&Tool> for ToolEntry {
             score: review.score,
             verdict: review.verdict,
             take: Paragraphs(review.take.clone()),
+            quote: review.quote.clone().map(SingleLine),
         };
         Self {
             slug: tool.slug.clone(),

@@ -33,7 +33,7 @@ use crate::render::view::TextLimits;
 
 /// Gmail shows 102 KB of a mail and no more; what a server adds on the way counts too.
 const MOST: usize = 80_000;
-/// At most so many comparisons are shown in full; the rest are links.
+/// At most so many comparisons are told, the first in full, the others in brief; the rest are links.
 const FULL: usize = 8;
 /// Number of links beside them: the digest's page has them all.
 const BRIEF: usize = 30;
@@ -58,6 +58,7 @@ struct DigestHtml<'a> {
     /// Those in full and those in brief.
     all: &'a [ComparisonView<'a>],
     duels: &'a [ComparisonView<'a>],
+    monthly: &'a str,
     brief: &'a [ComparisonView<'a>],
     sample: bool,
     sample_words: &'static str,
@@ -85,9 +86,10 @@ struct DigestText<'a> {
     why: String,
     unsubscribe: &'a str,
     saved: &'a str,
+    monthly: &'a str,
     preferences: &'a str,
     turns: Vec<String>,
-    decided: String,
+    decided: Vec<String>,
     apart: String,
     has_saved: bool,
     introduction: String,
@@ -139,6 +141,7 @@ fn within(
     let unsubscribe = site.link(&format!("/unsubscribe/{TOKEN_PLACEHOLDER}"));
     let saved = site.link(&format!("/saved/{READER_HOLE}"));
     let preferences = site.link(&format!("/preferences/{READER_HOLE}"));
+    let monthly = site.link(&format!("/monthly/{READER_HOLE}"));
     let opening = OpeningView::new(&content.opening, limits);
     let written = TextView::new(&content.text);
     let online = site.link(&format!("/digests/{}", content.slot));
@@ -161,6 +164,7 @@ fn within(
         why: paragraph(&why),
         unsubscribe: &unsubscribe,
         saved: &saved,
+        monthly: &monthly,
         preferences: &preferences,
         turns: opening
             .turns
@@ -186,6 +190,7 @@ fn within(
         lead: &lead,
         all: &all,
         duels,
+        monthly: &monthly,
         brief,
         sample,
         sample_words: SAMPLE,
@@ -290,7 +295,7 @@ impl OpeningView {
     fn new(opening: &Opening, limits: TextLimits) -> Self {
         let turn = |turn: &VerdictChange| (limits.shorten_name(&turn.name), turn.describe());
         let readers = |votes: Votes| match votes.ship_percent() {
-            Some(percent) => format!("{percent} % of {} ship", votes.total()),
+            Some(percent) => format!("{percent}% of {} ship", votes.total()),
             None => format!("{} ship, {} skip", votes.ships, votes.skips),
         };
         let row = |tool: &PreviousVotesTool| {
@@ -307,7 +312,7 @@ impl OpeningView {
                 tool.votes.ship_percent(),
             );
             format!(
-                "Furthest apart on {name}: {panel} % of the panel ship it, {} % of you do.",
+                "Furthest apart on {name}: {panel}% of the panel ship it, {}% of you do.",
                 readers.unwrap_or_default()
             )
         };

@@ -34,8 +34,8 @@ pub use notices::old_address;
 const SUBJECT: usize = 90;
 /// Characters of the line behind it.
 const PREHEADER: usize = 90;
-/// Number of characters in which a list of mails may look for text to show behind a subject: what the preheader leaves of it is filled with blanks.
-const SEEN: usize = 150;
+/// Blanks behind the preheader: they stand in answers and forwards too, so there are only enough to keep what comes next out of a list on a phone.
+const BLANKS: usize = 20;
 
 /// Frame of every mail.
 struct MailFrame<'a> {
@@ -71,9 +71,10 @@ impl<'a> MailFrame<'a> {
         }
     }
 
-    /// Blanks that are not folded into one: each is held apart by a joiner that shows nothing.
+    /// Blanks that are not folded into one: each is held apart by a joiner that shows nothing. A notice is short, and says nothing else first.
     fn padding(&self) -> String {
-        "\u{a0}\u{34f}".repeat(SEEN.saturating_sub(self.preheader.chars().count()))
+        let count = if self.week.is_some() { BLANKS } else { 0 };
+        "\u{a0}\u{34f}".repeat(count)
     }
 
     fn comparison(&self, slug: &Slug) -> String {
@@ -86,8 +87,10 @@ impl<'a> MailFrame<'a> {
             .link(&format!("/vote/{tool}/{verdict}/{READER_HOLE}"))
     }
 
-    fn save(&self, tool: &Slug) -> String {
-        self.site.link(&format!("/save/{tool}/{READER_HOLE}"))
+    /// Returns where a reader votes on both tools of a comparison, or saves them.
+    fn choose(&self, comparison: &Slug) -> String {
+        self.site
+            .link(&format!("/choose/{comparison}/{READER_HOLE}"))
     }
 
     fn heading_in_capitals(&self) -> String {

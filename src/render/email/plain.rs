@@ -1,35 +1,54 @@
-//! The digest's text, written to be read: lines of 78 columns, a table in plain characters, links on lines of their own.
+//! The digest's text, written to be read in letters of any width: lines of 78 columns, a block for each tool, links on lines of their own.
 
 use super::MailFrame;
 use crate::render::markdown::Block;
-use crate::render::text::columns;
 use crate::render::text::wrap;
 use crate::render::view::ComparisonView;
 use crate::render::view::Quote;
-use crate::render::view::ToolView;
 
 /// Text mails are read in windows of 80 columns.
 const WIDTH: usize = 78;
 
 /// A comparison in lines that fit.
 pub(super) struct TextItem {
-    pub kicker: String,
     pub heading: String,
-    pub table: String,
+    pub kicker: String,
+    /// A block for each tool; empty in brief.
+    pub tools: Vec<String>,
     pub quotes: Vec<String>,
     pub why: String,
-    /// For each tool: what the links are for, then to ship, to skip, to save.
-    pub choices: Vec<(String, String, String, String)>,
     pub url: String,
+    /// What a link is for, and where it leads; in brief none.
+    pub votes: Vec<(String, String)>,
+    pub choose: String,
 }
 
 impl TextItem {
+    /// The first comparison in full, another in brief.
     pub(super) fn new(
         frame: &MailFrame<'_>,
         index: usize,
         total: usize,
         duel: &ComparisonView<'_>,
     ) -> Self {
+        let is_lead = index == 0;
+        let quotes: Vec<&Quote> = if is_lead {
+            duel.quotes.iter().collect()
+        } else {
+            duel.quote.iter().collect()
+        };
+        let why = if is_lead && !duel.reasons.is_empty() {
+            paragraph(&format!("Why we picked it: {}", duel.why()))
+        } else {
+            paragraph(&duel.followed)
+        };
+        let names = duel.spoken_names();
+        let vote = |i: usize| {
+            (
+                paragraph(&format!("Ship {}:", names[i])),
+                frame.vote(duel.sides[i].slug, "ship"),
+            )
+        };
         Self {
             kicker: paragraph(&format!(
                 "{} of {total}, {}: {}",
@@ -38,74 +57,60 @@ impl TextItem {
                 duel.title()
             )),
             heading: paragraph(&format!("{}. {}", index + 1, duel.answer.sentence())),
-            table: table(duel),
-            quotes: duel.quotes.iter().map(quotation).collect(),
-            why: if duel.reasons.is_empty() {
-                String::new()
-            } else {
-                paragraph(&format!("Why we picked it: {}", duel.why()))
-            },
-            choices: duel.sides.iter().map(|side| choices(frame, side)).collect(),
+            tools: if is_lead { tools(duel) } else { Vec::new() },
+            quotes: quotes.into_iter().map(quotation).collect(),
+            why,
             url: frame.comparison(duel.slug),
+            votes: if is_lead { [0, 1].map(vote).into() } else { Vec::new() },
+            choose: frame.choose(duel.slug),
         }
     }
 }
 
-fn choices(frame: &MailFrame<'_>, side: &ToolView<'_>) -> (String, String, String, String) {
-    let words = paragraph(&format!("{}: ship, skip, or save it for later", side.name));
-    (
-        words,
-        frame.vote(side.slug, "ship"),
-        frame.vote(side.slug, "skip"),
-        frame.save(side.slug),
-    )
-}
-
 fn quotation(quote: &Quote) -> String {
-    let said = wrap(&format!("\"{}\"", quote.text), WIDTH - 2);
-    let by = wrap(
-        &format!(
-            "{} on {}, {} of 100: {}",
-            quote.reviewer, quote.tool, quote.score, quote.verdict
-        ),
-        WIDTH - 4,
+    let said = paragraph(&format!("\"{}\"", quote.text));
+    let by = format!(
+        "{} on {}, {} of 100: {}",
+        quote.reviewer, quote.tool, quote.score, quote.verdict
     );
-    let lines = said
-        .into_iter()
-        .map(|line| format!("  {line}"))
-        .chain(by.into_iter().map(|line| format!("    {line}")));
-    lines.collect::<Vec<_>>().join("\n")
+    format!("{said}\n{}", paragraph(&by))
 }
 
-/// The table of a comparison in plain characters: 14 columns for the row's head and 30 for each tool, two between.
-fn table(duel: &ComparisonView<'_>) -> String {
-    let sides = |cell: &dyn Fn(usize) -> String| [cell(0), cell(1)];
-    let mut rows = vec![
-        ("".to_owned(), sides(&|i| duel.sides[i].name.clone())),
-        ("-".repeat(14), sides(&|_| "-".repeat(30))),
-        ("Verdict".into(), sides(&|i| duel.sides[i].panel.text())),
-    ];
-    for row in duel.scorecard.iter().filter(|row| row.is_reviewed()) {
-        let opinion = |i: usize| {
-            row.opinions[i].as_ref().map_or_else(
-                || "No panel take".into(),
-                |o| format!("{} {}", o.score, o.verdict),
-            )
-        };
-        rows.push((row.reviewer.to_string(), sides(&opinion)));
-    }
-    rows.extend(
-        duel.facts()
-            .map(|(head, cells)| (head.into(), cells.map(String::from))),
-    );
-    rows.iter()
-        .map(|(head, cells)| table_row(head, cells))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn table_row(head: &str, [left, right]: &[String; 2]) -> String {
-    row(&[(head, 14), (left, 30), (right, 30)])
+/// A block for each tool: a table needs letters of one width, and rules of dashes are taken for the end of a mail.
+fn tools(duel: &ComparisonView<'_>) -> Vec<String> {
+    let facts = duel.facts();
+    let block = |i: usize| {
+        let side = &duel.sides[i];
+        let mut lines = vec![paragraph(&format!("{}: {}", side.name, side.panel.text()))];
+        let opinions: Vec<String> = duel
+            .reviewed()
+            .filter_map(|row| {
+                let opinion = row.opinions[i].as_ref()?;
+                Some(format!(
+                    "{} {} {}",
+                    row.reviewer, opinion.score, opinion.verdict
+                ))
+            })
+            .collect();
+        if !opinions.is_empty() {
+            lines.push(paragraph(&opinions.join(", ")));
+        }
+        let missing: Vec<&str> = duel
+            .reviewed()
+            .filter(|row| row.opinions[i].is_none())
+            .map(|row| row.reviewer.as_str())
+            .collect();
+        if !missing.is_empty() {
+            lines.push(paragraph(&format!("No panel take: {}", missing.join(", "))));
+        }
+        lines.extend(
+            facts
+                .iter()
+                .map(|(head, cells)| paragraph(&format!("{head}: {}", cells[i]))),
+        );
+        lines.join("\n")
+    };
+    vec![block(0), block(1)]
 }
 
 /// The answers of all comparisons, numbered as the comparisons are.
@@ -121,44 +126,14 @@ pub(super) fn answers(duels: &[ComparisonView<'_>]) -> Vec<String> {
     duels.iter().enumerate().map(line).collect()
 }
 
-/// Returns how readers and panel voted, in plain characters; nothing where nobody did.
-pub(super) fn decided(tools: &[[String; 3]]) -> String {
-    let line = |[name, readers, panel]: [&str; 3]| row(&[(name, 38), (readers, 20), (panel, 16)]);
-    let rows = tools
+/// How readers and panel voted on a tool, in a line of its own each.
+pub(super) fn decided(tools: &[[String; 3]]) -> Vec<String> {
+    tools
         .iter()
-        .map(|tool| line(tool.each_ref().map(String::as_str)));
-    let heads = [
-        line(["", "Readers", "Panel"]),
-        line(["-".repeat(38).as_str(), &"-".repeat(20), &"-".repeat(16)]),
-    ];
-    if tools.is_empty() {
-        String::new()
-    } else {
-        heads.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
-    }
-}
-
-/// Cells beside one another, each wrapped in its columns, two between them.
-fn row(cells: &[(&str, usize)]) -> String {
-    let pad = |text: &str, width: usize| {
-        format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
-    };
-    let wrapped: Vec<(Vec<String>, usize)> = cells
-        .iter()
-        .map(|(text, width)| (wrap(text, *width), *width))
-        .collect();
-    let height = wrapped
-        .iter()
-        .map(|(lines, _)| lines.len())
-        .max()
-        .unwrap_or_default();
-    let line = |i: usize| {
-        let cells = wrapped
-            .iter()
-            .map(|(lines, width)| pad(lines.get(i).map_or("", String::as_str), *width));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    (0..height).map(line).collect::<Vec<_>>().join("\n")
+        .map(|[name, readers, panel]| {
+            paragraph(&format!("{name}: readers {readers}; panel {panel}"))
+        })
+        .collect()
 }
 
 /// Text that people wrote, in lines that fit.

@@ -5,6 +5,7 @@ use askama::Template;
 use super::PageFrame;
 use super::notice::Button;
 use super::notice::NoticePage;
+use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
@@ -14,6 +15,7 @@ use crate::domain::reader::turns;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::date::Date;
+use crate::render::view::ComparisonView;
 use crate::render::view::TextLimits;
 use crate::render::view::ToolView;
 
@@ -141,6 +143,37 @@ struct ChosenPage<'a> {
     sentence: String,
     choices: Choices<'a>,
     token: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "web/choose.html", whitespace = "minimize")]
+struct ChoosePage<'a> {
+    frame: PageFrame<'a>,
+    duel: ComparisonView<'a>,
+    choices: Vec<Choices<'a>>,
+    token: &'a str,
+}
+
+/// Behind a comparison's link in a mail: both tools, each with the buttons by which it is voted on and saved. `standings`: left first.
+pub fn choose(
+    site: &Site,
+    matchup: &RatedComparison,
+    standings: &[ReaderToolState],
+    token: &str,
+) -> Result<String, RenderError> {
+    let duel = ComparisonView::new(site, matchup, TextLimits::PAGE);
+    let back = format!("/comparisons/{}", duel.slug);
+    let choices = matchup.contenders().into_iter().enumerate().map(|(i, side)| {
+        let standing = standings.get(i).copied().unwrap_or_default();
+        Choices::new(side, standing, &back)
+    });
+    Ok(ChoosePage {
+        frame: PageFrame::private(site, "Your verdict".into(), &duel.title()),
+        choices: choices.collect(),
+        duel,
+        token,
+    }
+    .render()?)
 }
 
 /// After a vote by a mail's link: what counts now, and what else one can do with the tool.

@@ -172,3 +172,23 @@ pub fn notice_page(site: &Site, heading: &str, sentences: &[&str]) -> Result<Str
 pub fn problem(site: &Site, title: &str, sentence: &str) -> Result<String, RenderError> {
     Ok(NoticePage::new(site, title, &[sentence]).render()?)
 }
+
+/// Behind the link that asks for a digest a month: one button. `is_monthly`: it is so already.
+pub fn monthly(site: &Site, is_monthly: bool, token: &str) -> Result<String, RenderError> {
+    let now = if is_monthly {
+        "You get it once a month already: the first digest of a month, with the best of the last 31 days."
+    } else {
+        "You then get the first digest of a month, with the best of the last 31 days. The preferences in any digest change it back."
+    };
+    let button = Button {
+        action: "monthly".into(),
+        token,
+        label: "Once a month".into(),
+    };
+    Ok(NoticePage {
+        button: (!is_monthly).then_some(button),
+        link: Some((format!("/preferences/{token}").into(), "To your preferences")),
+        ..NoticePage::new(site, "Once a month instead of every week?", &[now])
+    }
+    .render()?)
+}

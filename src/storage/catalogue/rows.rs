@@ -31,6 +31,7 @@ pub(super) struct ReviewRow {
     score: i64,
     verdict: String,
     take: String,
+    quote: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -90,6 +91,7 @@ pub(super) fn review_from(row: ReviewRow) -> Result<Review, StorageError> {
         score: Score::try_from(row.score)?,
         verdict: row.verdict.parse()?,
         take: row.take,
+        quote: row.quote,
     })
 }
 
