@@ -4,6 +4,7 @@
 
 use super::catalogue::Panel;
 use super::catalogue::RatedComparison;
+use super::catalogue::Tool;
 use super::catalogue::Verdict;
 
 /// A panel's call on one tool, in the order in which a sentence names them.
@@ -207,12 +208,22 @@ const CLOSE_VOTES: u64 = 15;
 pub fn is_close(matchup: &RatedComparison) -> bool {
     let [left, right] = matchup.contenders();
     let is_opposite = matches!((left.tool.panel().verdict(), right.tool.panel().verdict()), (Some(a), Some(b)) if a != b);
-    let scores = left.tool.average_score().zip(right.tool.average_score());
+    let scores = average_score(&left.tool).zip(average_score(&right.tool));
     let votes = left.votes.ship_percent().zip(right.votes.ship_percent());
     let is_within = |pair: (u64, u64), most| pair.0.abs_diff(pair.1) <= most;
     !is_opposite
         && scores.is_some_and(|pair| is_within(pair, CLOSE_SCORES))
         && votes.is_none_or(|pair| is_within(pair, CLOSE_VOTES))
+}
+
+/// The reviewers' average score, rounded; `None` without a review.
+fn average_score(tool: &Tool) -> Option<u64> {
+    let scores = tool
+        .reviews
+        .iter()
+        .map(|review| u64::from(review.score.points()));
+    let (sum, count) = (scores.sum::<u64>(), tool.reviews.len() as u64);
+    (2 * sum + count).checked_div(2 * count)
 }
 
 /// "Llama 4 Compact (12B)" is "Llama 4 Compact" when it is spoken of.

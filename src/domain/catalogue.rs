@@ -178,8 +178,13 @@ impl Tool {
     pub fn completed_by(&self, known: &Self) -> Self {
         let mut whole = self.clone();
         for review in &mut whole.reviews {
-            let same = known.review_by(review.reviewer).filter(|known| known.take == review.take);
-            review.quote = review.quote.take().or_else(|| same.and_then(|known| known.quote.clone()));
+            let same = known
+                .review_by(review.reviewer)
+                .filter(|known| known.take == review.take);
+            review.quote = review
+                .quote
+                .take()
+                .or_else(|| same.and_then(|known| known.quote.clone()));
         }
         let missing = known
             .reviews
@@ -210,15 +215,6 @@ impl Tool {
             ships: ships as u32,
             skips: (self.reviews.len() - ships) as u32,
         }
-    }
-
-    /// The reviewers' average score, rounded; `None` without a review.
-    pub fn average_score(&self) -> Option<u64> {
-        let (sum, count) = (
-            self.reviews.iter().map(|review| u64::from(review.score.points())).sum::<u64>(),
-            self.reviews.len() as u64,
-        );
-        (2 * sum + count).checked_div(2 * count)
     }
 
     /// That reviewer's review, if they wrote one.

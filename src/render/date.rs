@@ -13,6 +13,8 @@ pub struct Date {
     pub words: String,
     /// "2026-11-17".
     pub iso: String,
+    /// "Tuesday".
+    pub weekday: &'static str,
 }
 
 impl Date {
@@ -21,12 +23,25 @@ impl Date {
         Self {
             words: format!("{} {} {}", day.day(), month(day.month()), day.year()),
             iso: format!("{}", day.format("%Y-%m-%d")),
+            weekday: weekday(day.weekday()),
         }
     }
 
     /// The Monday of that week.
     pub fn monday(site: &Site, slot: Slot) -> Self {
         Self::new(site, slot.span(&site.timezone).start)
+    }
+}
+
+fn weekday(day: chrono::Weekday) -> &'static str {
+    match day {
+        chrono::Weekday::Mon => "Monday",
+        chrono::Weekday::Tue => "Tuesday",
+        chrono::Weekday::Wed => "Wednesday",
+        chrono::Weekday::Thu => "Thursday",
+        chrono::Weekday::Fri => "Friday",
+        chrono::Weekday::Sat => "Saturday",
+        chrono::Weekday::Sun => "Sunday",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Floor 3: a mail or a page as text, from the domain's types and the templates in `templates/`.
 //!
 //! Everything is escaped by default; no catalogue text is ever marked safe. Reading order: [`page`], [`desk`], [`email`], [`picture`],
-//! and below them `lead` (how a digest begins), `view` (what all show of a comparison), `issue_text` with
+//! and below them `lead` (how a digest begins), `view` (what all show of a comparison) with `quotes`, `issue_text` with
 //! [`markdown`] (what people write of an issue), [`face`] with [`logo`] (what is the publisher's own), `date` and `text` (cutting and wrapping).
 
 mod date;
@@ -14,6 +14,7 @@ pub mod logo;
 pub mod markdown;
 pub mod page;
 pub mod picture;
+mod quotes;
 mod text;
 mod view;
 

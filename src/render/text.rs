@@ -60,6 +60,17 @@ pub fn shorten(text: &str, max: usize) -> String {
     )
 }
 
+/// Columns of a text in a mail as it is sent: in quoted-printable (RFC 2045 6.7) a letter of another alphabet's takes three for each byte. What is
+/// written in such letters throughout is sent in base64, where lines are cut anyway.
+fn columns_sent(text: &str) -> usize {
+    let width = |c: char| match c {
+        '=' => 3,
+        '\u{80}'..='\u{24F}' | '\u{2010}'..='\u{20BF}' => 3 * c.len_utf8(),
+        _ => columns(c.encode_utf8(&mut [0; 4])),
+    };
+    text.chars().map(width).sum()
+}
+
 /// Returns how many columns the text takes in a mail shown with letters of one width. East Asian letters and emoji take two.
 pub fn columns(text: &str) -> usize {
     let wide = |c: char| {
@@ -74,12 +85,12 @@ pub fn columns(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
-/// The text in lines of at most `width` columns. A word longer than a line is broken, unless it is a link.
+/// The text in lines of at most `width` columns as they are sent. A word longer than a line is broken, unless it is a link.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let (mut line, mut used) = (String::new(), 0);
     for word in text.split_whitespace() {
-        if used > 0 && used + 1 + columns(word) > width {
+        if used > 0 && used + 1 + columns_sent(word) > width {
             lines.push(std::mem::take(&mut line));
             used = 0;
         }
@@ -91,7 +102,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             .iter()
             .any(|start| word.contains(start));
         for c in word.chars() {
-            let wide = columns(c.encode_utf8(&mut [0; 4]));
+            let wide = columns_sent(c.encode_utf8(&mut [0; 4]));
             if !is_link && used + wide > width {
                 lines.push(std::mem::take(&mut line));
                 used = 0;

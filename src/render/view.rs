@@ -2,10 +2,11 @@
 
 use super::Site;
 use super::date::Date;
-use super::text::clean;
+use super::quotes::Quote;
+use super::quotes::leading_quote;
+use super::quotes::quote_for;
 use super::text::shorten;
 use crate::domain::answer::Answer;
-use crate::domain::answer::PanelCall;
 use crate::domain::answer::is_close;
 use crate::domain::catalogue::NO_VOTES;
 use crate::domain::catalogue::Panel;
@@ -18,8 +19,6 @@ use crate::domain::catalogue::Verdict;
 use crate::domain::catalogue::category_key;
 use crate::domain::digest::DigestItem;
 use crate::domain::pick_reason::PickReason;
-use crate::domain::quote;
-use crate::domain::quote::QUOTE_MAX;
 
 /// Said where the catalogue holds nothing.
 const UNKNOWN: &str = "Not stated";
@@ -212,26 +211,6 @@ impl ScoreRow {
     }
 }
 
-/// Sentence of a take, whole.
-#[derive(Debug, Clone)]
-pub struct Quote {
-    pub verdict: Verdict,
-    pub score: u8,
-    pub reviewer: Reviewer,
-    pub tool: String,
-    pub text: String,
-}
-
-impl Quote {
-    /// "Ship" or "Skip".
-    pub fn word(&self) -> &'static str {
-        match self.verdict {
-            Verdict::Ship => "Ship",
-            Verdict::Skip => "Skip",
-        }
-    }
-}
-
 /// A comparison.
 #[derive(Debug, Clone)]
 pub struct ComparisonView<'a> {
@@ -258,6 +237,7 @@ impl<'a> ComparisonView<'a> {
         let sides = matchup
             .contenders()
             .map(|contender| ToolView::new(contender, limits));
+        let names = sides.each_ref().map(|side| side.name.as_str());
         Self {
             slug: &matchup.comparison.slug,
             answer: Answer::new(
@@ -269,9 +249,9 @@ impl<'a> ComparisonView<'a> {
             scorecard: scorecard(matchup, limits),
             quotes: Verdict::ALL
                 .iter()
-                .filter_map(|verdict| quote(matchup, &sides, *verdict, |_| true, limits))
+                .filter_map(|verdict| quote_for(matchup, names, *verdict, |_| true, limits.take))
                 .collect(),
-            quote: leading_quote(matchup, &sides, limits),
+            quote: leading_quote(matchup, names, limits.take),
             sides,
             reasons: Vec::new(),
             followed: String::new(),
@@ -348,6 +328,16 @@ impl<'a> ComparisonView<'a> {
     }
 }
 
+/// The answer of a comparison, with names cut to fit.
+pub fn answer_of(matchup: &RatedComparison, limits: TextLimits) -> Answer {
+    let sides = matchup.contenders().map(|side| ToolView::new(side, limits));
+    Answer::new(
+        sides
+            .each_ref()
+            .map(|side| (side.name.as_str(), side.panel.0)),
+    )
+}
+
 fn scorecard(matchup: &RatedComparison, limits: TextLimits) -> Vec<ScoreRow> {
     let row = |reviewer: &Reviewer| ScoreRow {
         reviewer: *reviewer,
@@ -359,73 +349,6 @@ fn scorecard(matchup: &RatedComparison, limits: TextLimits) -> Vec<ScoreRow> {
     };
     Reviewer::ALL.iter().map(row).collect()
 }
-
-/// The most decided take of that verdict on the tools that `is_wanted` says, a quote of which fits: one whose quote the catalogue sets, else
-/// the highest score that ships, the lowest that skips.
-fn quote(
-    matchup: &RatedComparison,
-    sides: &[ToolView<'_>; 2],
-    verdict: Verdict,
-    is_wanted: impl Fn(&ToolView<'_>) -> bool,
-    limits: TextLimits,
-) -> Option<Quote> {
-    let max = limits.take.min(QUOTE_MAX);
-    let takes = matchup
-        .contenders()
-        .into_iter()
-        .zip(sides)
-        .filter(|(_, side)| is_wanted(side))
-        .flat_map(|(c, side)| c.tool.reviews.iter().map(move |review| (review, side)));
-    let decided = |review: &Review| match verdict {
-        Verdict::Ship => review.score.points(),
-        Verdict::Skip => 100 - review.score.points(),
-    };
-    takes
-        .filter(|(review, _)| review.verdict == verdict)
-        .filter_map(|(review, side)| Some((review, side, words_of(review, &side.name, max)?)))
-        .first_max_by_key(|(review, ..)| (review.quote.is_some(), decided(review)))
-        .map(|(review, side, text)| Quote {
-            verdict,
-            score: review.score.points(),
-            reviewer: review.reviewer,
-            tool: side.name.clone(),
-            text,
-        })
-}
-
-/// The words of a review that are quoted: whole sentences of at most `max` characters, or none.
-fn words_of(review: &Review, tool: &str, max: usize) -> Option<String> {
-    let set = review.quote.as_deref().map(clean);
-    if let Some(set) = set.filter(|set| !set.is_empty() && set.chars().count() <= max) {
-        return Some(set);
-    }
-    let take = clean(&review.take);
-    quote::sentence(&take, review.verdict, tool, max).map(String::from)
-}
-
-/// The quote that speaks for the answer: of a tool that it ships, else of one that it skips, else the most decided of all.
-fn leading_quote(
-    matchup: &RatedComparison,
-    sides: &[ToolView<'_>; 2],
-    limits: TextLimits,
-) -> Option<Quote> {
-    let of = |call: PanelCall, verdict| {
-        let is_called = |side: &ToolView<'_>| PanelCall::from(side.panel.0) == call;
-        quote(matchup, sides, verdict, is_called, limits)
-    };
-    of(PanelCall::Ship, Verdict::Ship)
-        .or_else(|| of(PanelCall::Skip, Verdict::Skip))
-        .or_else(|| quote(matchup, sides, Verdict::Ship, |_| true, limits))
-        .or_else(|| quote(matchup, sides, Verdict::Skip, |_| true, limits))
-}
-
-/// `max_by_key` that keeps the first of equals, so that left and the panel's order decide.
-pub trait FirstMax: Iterator + Sized {
-    fn first_max_by_key<K: Ord>(self, key: impl Fn(&Self::Item) -> K) -> Option<Self::Item> {
-        self.reduce(|best, next| if key(&next) > key(&best) { next } else { best })
-    }
-}
-impl<I: Iterator> FirstMax for I {}
 
 /// With a capital at its start and a mark at its end.
 pub fn sentence(words: &str) -> String {

@@ -320,10 +320,7 @@ async fn vote(
 }
 
 /// Shows the buttons for both tools of a comparison and changes nothing.
-async fn choose(
-    State(web): State<Web>,
-    Path((comparison, token)): Path<(String, String)>,
-) -> Page {
+async fn choose(State(web): State<Web>, Path((comparison, token)): Path<(String, String)>) -> Page {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     let slug: Slug = comparison.parse().map_err(|_| Problem::bad_link())?;
     let matchup = web
@@ -333,7 +330,11 @@ async fn choose(
         .await?
         .ok_or_else(Problem::not_found)?;
     let tools = matchup.contenders().map(|side| &side.tool.slug);
-    let standings = web.app.storage.standings(&tools, Some(reader), None).await?;
+    let standings = web
+        .app
+        .storage
+        .standings(&tools, Some(reader), None)
+        .await?;
     Ok(Html(page::choose(
         &web.app.site,
         &matchup,

@@ -94,8 +94,8 @@ on_both! {
         let mail = MessageParser::default().parse(&mails[0]).expect("a mail");
         let (html, text) = (mail.body_html(0).expect("html"), mail.body_text(0).expect("text"));
         for part in [
-            "<p style=\"margin:0 0 16px\">Dear readers,</p>", "<b>two</b> tools &#38; <a class=\"link\" href=\"https://docs.example/a?b=1&#38;c=2\"",
-            "<li>one</li><li>two</li>", "<b>Advertisement</b>", "Acme keeps your keys", "href=\"https://www.acme.example/offer\"", ">acme.example</a>",
+            "<p dir=\"auto\" style=\"margin:0 0 16px\">Dear readers,</p>", "<b>two</b> tools &#38; <a class=\"link\" href=\"https://docs.example/a?b=1&#38;c=2\"",
+            "<li dir=\"auto\">one</li><li dir=\"auto\">two</li>", "<b>Advertisement</b>", "Acme keeps your keys", "href=\"https://www.acme.example/offer\"", ">acme.example</a>",
             "A question to you", "Which tool did you drop?", "<i>Ada</i>",
         ] {
             assert!(html.contains(part), "{part}: {html}");

@@ -86,6 +86,38 @@ on_both! {
         assert!(orders.iter().all(|order| *order == orders[0] && order.starts_with(&ANSWERS[..1])), "{orders:?}");
     }
 
+    async fn a_welcome_has_the_latest_answers_the_day_of_the_next_digest_and_the_headers_of_the_list(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        let welcome = async |address: &str| {
+            test_app.join(address).await;
+            let is_there = async || test_app.mails_to(address).len() == 2;
+            test_app.deliver_while("the welcome", is_there).await;
+            let mail = test_app.mails_to(address).pop().expect("a welcome");
+            let parsed = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
+            let header = |name: &str| parsed.header_raw(name).map(|value| value.trim().to_owned()).unwrap_or_default();
+            assert!(header("List-Id").contains("verdicts.") && header("List-Unsubscribe").contains("/unsubscribe/"), "{parsed:?}");
+            assert_eq!(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+            assert_eq!(header("Auto-Submitted"), "auto-generated");
+            let text = parsed.body_text(0).expect("text").replace("\r\n", "\n");
+            (text, read(&parsed.body_html(0).expect("HTML")))
+        };
+        // A Tuesday at eight; the next digest is sent at nine.
+        let (text, html) = welcome("ada@example.org").await;
+        for part in [&text, &html] {
+            assert!(part.contains("The next one comes on Tuesday, 24 November 2026.") && part.contains("The digests so far"), "{part}");
+        }
+        stock(&test_app).await;
+        test_app.seed_subscribers("reader", 1).await;
+        test_app.send_digest().await;
+        test_app.wait(TimeDelta::hours(3));
+        let (text, html) = welcome("bea@example.org").await;
+        for part in [&text, &html] {
+            assert!(part.contains("The next one comes on Tuesday, 1 December 2026."), "{part}");
+            assert!(part.contains("of the week of 23 November 2026:") && part.contains(&format!("/digests/{}", test_app.slot())), "{part}");
+            assert!(ANSWERS.iter().all(|answer| part.contains(answer)), "{part}");
+        }
+    }
+
     async fn a_subject_answers_by_what_the_week_holds_and_a_pattern_that_is_set_wins(test_db) {
         let test_app = TestApp::open(test_db).await;
         let weeks = [
@@ -140,4 +172,38 @@ async fn a_pattern_of_the_operator_or_of_the_issue_makes_the_subject() {
     assert_eq!(subject().await, "Ship Marrow, skip Quillwork, and 4 more");
     edit("{count}: {answer}").await;
     assert_eq!(subject().await, "5: Ship Marrow, skip Quillwork");
+}
+
+on_both! {
+    async fn a_japanese_digest_is_sent_in_base64_with_each_readers_own_links_and_in_a_message_that_is_not_clipped(test_db) {
+        let test_app = TestApp::open(test_db).await;
+        for n in 0..12 {
+            let now = test_app.app.now();
+            let names = [format!("薊{n}号の道具"), format!("蛾{n}号の道具")];
+            let toml = judged([(&names[0], (4, 1)), (&names[1], (1, 4))], now - TimeDelta::hours(n + 1))
+                .replace("is worth a ship. It says so.", &"これは毎日の仕事で本当に役に立つ道具です。".repeat(8))
+                .replace("is worth a skip. It says so.", &"これは遅すぎて仕事では使えないと思います。".repeat(8))
+                .replace("slug = \"", &format!("slug = \"j{n}")).replace("left = \"", &format!("left = \"j{n}")).replace("right = \"", &format!("right = \"j{n}"));
+            test_app.seed_catalogue(&toml).await;
+        }
+        test_app.seed_subscribers("reader", 2).await;
+        test_app.send_digest().await;
+        let mut tokens = std::collections::HashSet::new();
+        for reader in ["reader0@example.org", "reader1@example.org"] {
+            let digest = test_app.mails_to(reader).pop().expect("a digest");
+            assert!(digest.len() <= 102 * 1024, "{} bytes", digest.len());
+            let raw = String::from_utf8_lossy(&digest).into_owned();
+            assert_eq!(raw.matches("Content-Transfer-Encoding: base64").count(), 1, "the text; the HTML is mostly ASCII");
+            assert!(raw.lines().all(|line| line.len() <= 78 || line.starts_with("List-")), "{raw}");
+            let mail = mail_parser::MessageParser::default().parse(&digest).expect("a mail");
+            let text = mail.body_text(0).expect("text");
+            assert!(text.contains("薊0号の道具") && text.contains("confirmed your address on ") && text.contains("24 November 2026."), "{text}");
+            let links: Vec<&str> = text.lines().filter(|line| line.starts_with("http")).collect();
+            for link in links.iter().filter(|link| link.contains("/unsubscribe/") || link.contains("/preferences/") || link.contains("/vote/")) {
+                assert_eq!(test_app.get(link).await.status(), 200, "{link}");
+                tokens.insert(link.rsplit('/').next().expect("a token").to_owned());
+            }
+        }
+        assert_eq!(tokens.len(), 4, "two for each reader");
+    }
 }

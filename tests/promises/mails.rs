@@ -181,6 +181,8 @@ async fn headers_carry_what_mail_programs_act_on() {
         assert_eq!(header("List-Help"), format!("<{}/>", test_app.url));
         assert_eq!(header("Feedback-ID"), "2026-W48:digest:verdicts-exampl");
         assert_eq!(header("Precedence"), "bulk");
+        assert_eq!(header("Auto-Submitted"), "auto-generated");
+        assert_eq!(header("X-Auto-Response-Suppress"), "OOF, AutoReply");
         assert!(
             mail.body_text(0)
                 .expect("a text")

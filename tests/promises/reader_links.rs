@@ -43,7 +43,11 @@ async fn app_with_a_reader(test_db: TestDb) -> TestApp {
 
 /// Part of a path by which a mail that offers it is known: a digest offers votes on one comparison, and its token is good for all.
 fn kind_of(path: &str) -> &str {
-    if path.starts_with("/save/") { "/saved/" } else { path }
+    if path.starts_with("/save/") {
+        "/saved/"
+    } else {
+        path
+    }
 }
 
 fn newest(test_app: &TestApp, path: &str) -> String {

@@ -188,8 +188,11 @@ on_both! {
             for number in [0, 1] {
                 assert_eq!((tag(number, "c"), tag(number, "l")), (Some("relaxed/relaxed".into()), None));
                 let covered = tag(number, "h").expect("names").to_lowercase().replace([' ', '\t', '\r', '\n'], "");
-                for name in ["from", "to", "subject", "date", "message-id", "mime-version", "content-type", "list-unsubscribe", "list-unsubscribe-post"] {
+                for name in ["from", "to", "subject", "date", "message-id", "mime-version", "content-type", "list-unsubscribe", "list-unsubscribe-post", "feedback-id"] {
                     assert_eq!(covered.split(':').filter(|covered| *covered == name).count(), 2, "{name} in {covered}");
+                }
+                for name in ["cc", "sender", "in-reply-to", "references", "list-id", "list-archive", "list-help"] {
+                    assert_eq!(covered.split(':').filter(|covered| *covered == name).count(), 1, "{name} in {covered}");
                 }
             }
         }
@@ -209,7 +212,7 @@ on_both! {
         ] {
             assert_eq!(keys.holds(&python, &flipped(mail, of)), [false, false], "{of:?} changed");
         }
-        for added in ["From: eve@example.net", "Subject: Another", "List-Unsubscribe: <https://example.net/>", "Reply-To: eve@example.net"] {
+        for added in ["From: eve@example.net", "Subject: Another", "List-Unsubscribe: <https://example.net/>", "Reply-To: eve@example.net", "Cc: eve@example.net", "Sender: eve@example.net", "References: <1@example.net>", "In-Reply-To: <1@example.net>", "Feedback-ID: a:b:c"] {
             let more = [added.as_bytes(), b"\r\n", mail].concat();
             assert_eq!(keys.holds(&python, &more), [false, false], "{added:?} added");
         }

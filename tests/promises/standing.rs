@@ -159,7 +159,7 @@ on_both! {
         assert!(faults.is_empty(), "{faults:?}");
         sender.doctor_says("spf", "good", &[DOMAIN]);
         sender.doctor_says("dkim", "good", &["s1._domainkey"]);
-        sender.doctor_says("dmarc", "good", &["reject"]);
+        sender.doctor_says("dmarc", "good", &["reject", "(BIMI)", "default._bimi."]);
         sender.doctor_says("return_path", "good", &[DOMAIN]);
         sender.doctor_says("transport", "good", &["127.0.0.1"]);
         let warned = sender.is_sent();

@@ -252,6 +252,16 @@ fn judge_dkim(found: &SenderAuthReport) -> Vec<CheckResult> {
     found.dkim.iter().map(judge).collect()
 }
 
+/// Words on the logo that mail programs show beside a mail (BIMI), which a policy is the condition for.
+fn bimi(policy: &str, from: &str) -> String {
+    match policy {
+        "none" => "mail programs show a logo (BIMI) from the policy quarantine on".into(),
+        _ => format!(
+            "that is enough for a logo (BIMI), which the TXT record default._bimi.{from} names"
+        ),
+    }
+}
+
 fn judge_dmarc(found: &SenderAuthReport, from: &str, readers: u64) -> CheckResult {
     match &found.dmarc.found {
         DmarcReport::Found {
@@ -288,7 +298,8 @@ fn judge_dmarc(found: &SenderAuthReport, from: &str, readers: u64) -> CheckResul
                     good(
                         "dmarc",
                         format!(
-                            "{domain} asks for {policy}, and our signature stands for {from}{rule}"
+                            "{domain} asks for {policy}, and our signature stands for {from}{rule}; {}",
+                            bimi(policy, from)
                         ),
                     )
                 }

@@ -25,6 +25,12 @@ use crate::storage::ledger::Job;
 /// Letters in memory at once: a digest with its variants, and the others; some 60 KB each.
 const KEPT: usize = 256;
 
+/// Most bytes of a digest's message: Gmail shows 102 KB of a mail and no more.
+const MESSAGE_MAX: usize = 100_000;
+
+/// Time for which a welcome names the latest digest, however many confirm meanwhile.
+const WELCOME_FRESH: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+
 /// Key of a cached template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TemplateName {
@@ -38,6 +44,8 @@ enum TemplateName {
 pub(crate) struct CachedTemplate {
     pub letter: MessageTemplate,
     pub date: Option<Timestamp>,
+    /// Time from which it is made anew (none: never).
+    pub stale_at: Option<Timestamp>,
 }
 
 /// The letters in use, newest last.
@@ -49,13 +57,13 @@ pub(crate) struct TemplateCache {
 }
 
 impl TemplateCache {
-    fn find(&self, name: TemplateName) -> Option<Arc<CachedTemplate>> {
+    fn find(&self, name: TemplateName, now: Timestamp) -> Option<Arc<CachedTemplate>> {
         let kept = self
             .known
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         kept.iter()
-            .find(|(known, _)| *known == name)
+            .find(|(known, ready)| *known == name && ready.stale_at.is_none_or(|at| now < at))
             .map(|(_, ready)| ready.clone())
     }
 
@@ -79,7 +87,7 @@ impl App {
             DeliveryKind::Digest => TemplateName::Digest(job.key.mailing, job.variant, job.version),
             kind => TemplateName::Transactional(kind),
         };
-        if let Some(ready) = self.letters.find(name) {
+        if let Some(ready) = self.letters.find(name, self.now()) {
             return Ok(ready);
         }
         // Apart, for its state would make that of every mail under way as large.
@@ -88,13 +96,19 @@ impl App {
 
     async fn make_letter(&self, name: TemplateName) -> Result<Arc<CachedTemplate>, Failure> {
         let _making = self.letters.making.lock().await;
-        if let Some(ready) = self.letters.find(name) {
+        if let Some(ready) = self.letters.find(name, self.now()) {
             return Ok(ready);
         }
         let ready = match name {
+            TemplateName::Transactional(DeliveryKind::Welcome) => CachedTemplate {
+                letter: self.welcome_letter().await?,
+                date: None,
+                stale_at: Some(self.now() + WELCOME_FRESH),
+            },
             TemplateName::Transactional(kind) => CachedTemplate {
                 letter: self.transactional_letter(kind)?,
                 date: None,
+                stale_at: None,
             },
             TemplateName::Digest(id, variant, version) => {
                 let frozen = self.storage.mail_version(id, variant, version).await?;
@@ -109,6 +123,7 @@ impl App {
                 CachedTemplate {
                     letter: self.digest_letter(slot, &rendered),
                     date: None,
+                    stale_at: None,
                 }
             }
         };
@@ -157,14 +172,18 @@ impl App {
         content: &DigestContent,
         subject: Option<&SubjectPattern>,
     ) -> Result<Rendered, Failure> {
+        // In Japanese it is longer than it looks: what counts is the message that leaves.
+        let fits =
+            |mail: &Rendered| self.digest_letter(content.slot, mail).longest() <= MESSAGE_MAX;
         let fitted = match subject {
-            None => email::digest(&self.site, content)?,
-            Some(pattern) => email::digest(
+            None => email::digest_within(&self.site, content, fits)?,
+            Some(pattern) => email::digest_within(
                 &Site {
                     subject: pattern.clone(),
                     ..self.site.clone()
                 },
                 content,
+                fits,
             )?,
         };
         if fitted.is_shortened || fitted.moved > 0 {
@@ -179,20 +198,18 @@ impl App {
     /// A digest: bulk mail with the headers by which a mail program unsubscribes (RFC 2369, RFC 8058), finds the archive
     /// and keeps its automatic answers to itself.
     pub(crate) fn digest_letter(&self, slot: Slot, rendered: &Rendered) -> MessageTemplate {
-        let base = self.settings.base_url();
-        let extra = vec![
-            ("List-Id", self.list_id()),
-            ("List-Unsubscribe", self.list_unsubscribe()),
-            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
-            ("List-Archive", format!("<{base}/digests>")),
-            ("List-Help", format!("<{base}/>")),
+        let mut extra = self.list_headers();
+        extra.extend([
             (
                 "Feedback-ID",
                 format!("{slot}:digest:{}", sender_id(self.message_id_host())),
             ),
             // Of no standard (RFC 3834 section 2 knows it), and heeded by more programs than what is.
             ("Precedence", "bulk".into()),
-        ];
+            // RFC 3834 section 5, and Exchange's own word for it: no answers while somebody is away.
+            ("Auto-Submitted", "auto-generated".into()),
+            ("X-Auto-Response-Suppress", "OOF, AutoReply".into()),
+        ]);
         MessageTemplate::new(
             rendered,
             &TemplateHeaders {
@@ -203,12 +220,29 @@ impl App {
         )
     }
 
+    /// Header fields of the list (RFC 2369, RFC 2919), and the reader's way out of it.
+    fn list_headers(&self) -> Vec<(&'static str, String)> {
+        let base = self.settings.base_url();
+        let mut fields = vec![("List-Id", self.list_id())];
+        fields.extend(self.ways_to_leave());
+        fields.push(("List-Archive", format!("<{base}/digests>")));
+        fields.push(("List-Help", format!("<{base}/>")));
+        fields
+    }
+
+    fn ways_to_leave(&self) -> [(&'static str, String); 2] {
+        [
+            ("List-Unsubscribe", self.list_unsubscribe()),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
+        ]
+    }
+
     fn confirmation_letter(&self) -> Result<MessageTemplate, Failure> {
         let within = duration_words(self.settings.signup.confirm_within);
         let answers = self.return_path.is_per_delivery();
         let mail = email::confirmation(&self.site, &within, answers)?;
         if !answers {
-            return Ok(self.by_hand(&mail));
+            return Ok(self.by_hand(&mail, Vec::new()));
         }
         // Where the return path is read, an answer confirms: it comes to the address of this one delivery, in nobody else's hands.
         let extra = vec![
@@ -232,7 +266,6 @@ impl App {
         let good_for = |life: chrono::TimeDelta| duration_words(life.to_std().unwrap_or_default());
         let rendered = match kind {
             DeliveryKind::Confirmation => return self.confirmation_letter(),
-            DeliveryKind::Welcome => email::welcome(&self.site)?,
             DeliveryKind::AlreadySubscribed => email::already(&self.site)?,
             DeliveryKind::AccountLink => email::account(&self.site, &good_for(preferences::LINK))?,
             DeliveryKind::EmailChange => {
@@ -242,16 +275,31 @@ impl App {
             DeliveryKind::PreferencesChanged => email::choices_changed(&self.site)?,
             DeliveryKind::LeaveLink => email::leave_link(&self.site)?,
             DeliveryKind::LeaveLinkByOther => email::leave_link_by_other(&self.site)?,
-            DeliveryKind::Digest => {
-                return Err(Failure::internal("A digest has a letter of its own."));
+            DeliveryKind::Digest | DeliveryKind::Welcome => {
+                return Err(Failure::internal("Such a mail has a letter of its own."));
             }
         };
-        Ok(self.by_hand(&rendered))
+        let leaves = kind == DeliveryKind::AlreadySubscribed;
+        let list = leaves.then(|| self.ways_to_leave());
+        Ok(self.by_hand(&rendered, list.into_iter().flatten().collect()))
+    }
+
+    /// The first mail of a subscription: with the latest digest's answers and the day of the next, and the header fields of the list.
+    async fn welcome_letter(&self) -> Result<MessageTemplate, Failure> {
+        let latest = self.storage.archive(1).await?.pop();
+        let next = self.send_times.next(self.now());
+        let latest = latest.as_ref().map(|(content, _)| content);
+        let rendered = email::welcome(&self.site, latest, next)?;
+        Ok(self.by_hand(&rendered, self.list_headers()))
     }
 
     /// A mail to one person who asked for it.
-    fn by_hand(&self, rendered: &Rendered) -> MessageTemplate {
-        let extra = vec![("Auto-Submitted", "auto-generated".into())];
+    fn by_hand(
+        &self,
+        rendered: &Rendered,
+        mut extra: Vec<(&'static str, String)>,
+    ) -> MessageTemplate {
+        extra.push(("Auto-Submitted", "auto-generated".into()));
         MessageTemplate::new(
             rendered,
             &TemplateHeaders {

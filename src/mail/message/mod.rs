@@ -1,6 +1,7 @@
 //! Messages: headers, bodies, and templates that are filled for each reader.
 
-pub(super) mod header;
+pub(super) mod base64_body;
+mod header;
 pub(super) mod inspection;
 pub(super) mod mailbox;
 pub(super) mod quoted;

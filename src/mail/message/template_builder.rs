@@ -20,6 +20,9 @@ pub(in crate::mail) enum Placeholder {
     Reader,
     Since,
     Verp,
+    TokenBase64,
+    ReaderBase64,
+    SinceBase64,
 }
 
 impl Placeholder {
@@ -30,6 +33,16 @@ impl Placeholder {
             READER_HOLE => Some(Self::Reader),
             SINCE_HOLE => Some(Self::Since),
             VERP_HOLE => Some(Self::Verp),
+            _ => None,
+        }
+    }
+
+    /// The same in a body that is base64, which no address stands in.
+    pub(in crate::mail) fn in_base64(self) -> Option<Self> {
+        match self {
+            Self::Token => Some(Self::TokenBase64),
+            Self::Reader => Some(Self::ReaderBase64),
+            Self::Since => Some(Self::SinceBase64),
             _ => None,
         }
     }

@@ -21,9 +21,13 @@ use crate::mail::signing::signing_key::SigningKey;
 
 /// Fields that a signature covers. Each is named once more than the mail has it (RFC 6376 5.4.2), so that none can be added on the
 /// way: a second `From` or `Subject` that a reader's program might show, or a `List-Unsubscribe` of somebody else's.
-const OVERSIGNED: [&str; 10] = [
+const OVERSIGNED: [&str; 15] = [
     "from",
     "to",
+    "cc",
+    "sender",
+    "in-reply-to",
+    "references",
     "subject",
     "date",
     "message-id",
@@ -32,10 +36,11 @@ const OVERSIGNED: [&str; 10] = [
     "content-type",
     "list-unsubscribe",
     "list-unsubscribe-post",
+    "feedback-id",
 ];
 
-/// Covered where it is there, for Gmail believes no other; not against being added, for some relays add their own.
-const COVERED: [&str; 1] = ["feedback-id"];
+/// Covered where they are there; a second one says nothing that a program acts on.
+const COVERED: [&str; 3] = ["list-id", "list-archive", "list-help"];
 
 /// Each of them is in a mail of ours once at most.
 const MOST_FIELDS: usize = 2 * (OVERSIGNED.len() + COVERED.len());

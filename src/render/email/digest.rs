@@ -31,8 +31,8 @@ use crate::render::view::Badge;
 use crate::render::view::ComparisonView;
 use crate::render::view::TextLimits;
 
-/// Gmail shows 102 KB of a mail and no more; what a server adds on the way counts too.
-const MOST: usize = 80_000;
+/// Most bytes of HTML: what a server adds on the way counts, too.
+const HTML_MAX: usize = 80_000;
 /// At most so many comparisons are told, the first in full, the others in brief; the rest are links.
 const FULL: usize = 8;
 /// Number of links beside them: the digest's page has them all.
@@ -102,13 +102,22 @@ struct DigestText<'a> {
 
 /// The weekly digest. Where it would be clipped, takes are cut shorter first, then comparisons become links.
 pub fn digest(site: &Site, content: &DigestContent) -> Result<FittedDigest, RenderError> {
+    digest_within(site, content, |_| true)
+}
+
+/// The same; `fits` says of a mail whether it is short enough once it is encoded.
+pub fn digest_within(
+    site: &Site,
+    content: &DigestContent,
+    fits: impl Fn(&Rendered) -> bool,
+) -> Result<FittedDigest, RenderError> {
     let all = FULL.min(content.items.len());
     let usual = (TextLimits::MAIL, all);
     let shorter = [TextLimits::TIGHT, TextLimits::TIGHTEST].map(|limits| (limits, all));
     let fewer = (0..all).rev().map(|full| (TextLimits::TIGHTEST, full));
     let mut fitted = within(site, content, usual)?;
     for attempt in shorter.into_iter().chain(fewer) {
-        if fitted.mail.html.len() <= MOST {
+        if fitted.mail.html.len() <= HTML_MAX && fits(&fitted.mail) {
             break;
         }
         fitted = FittedDigest {
@@ -153,7 +162,7 @@ fn within(
         subtitle: paragraph(&format!("{}, week of {}", clean(&site.name), monday.words)),
         line: paragraph(&frame.preheader),
         count: paragraph(&lead.count),
-        answers: plain::answers(&all),
+        answers: plain::numbered(all.iter().map(|duel| &duel.answer)),
         items: duels.iter().enumerate().map(item).collect(),
         brief: brief
             .iter()

@@ -19,6 +19,7 @@ use crate::domain::rendered_mail::READER_HOLE;
 use crate::domain::rendered_mail::SINCE_HOLE;
 pub use digest::FittedDigest;
 pub use digest::digest;
+pub use digest::digest_within;
 pub use notice::already;
 pub use notice::confirmation;
 pub use notice::confirmation_subject;

@@ -4,15 +4,25 @@ use askama::Template;
 
 use super::MailFrame;
 use super::SUBJECT;
+use super::plain::numbered;
 use super::plain::paragraph;
 use super::plain::tidy;
+use crate::domain::Timestamp;
+use crate::domain::answer::Answer;
+use crate::domain::digest::DigestContent;
 use crate::domain::rendered_mail::Rendered;
 use crate::domain::rendered_mail::SINCE_HOLE;
 use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;
 use crate::render::RenderError;
 use crate::render::Site;
+use crate::render::date::Date;
 use crate::render::text::clean;
 use crate::render::text::shorten;
+use crate::render::view::TextLimits;
+use crate::render::view::answer_of;
+
+/// Answers of the latest digest that a welcome shows at most.
+const ANSWERS_MAX: usize = 8;
 
 /// Words of a notice.
 pub(super) struct NoticeWords<'a> {
@@ -21,6 +31,8 @@ pub(super) struct NoticeWords<'a> {
     pub preheader: &'a str,
     /// Before the button.
     pub paragraphs: &'a [String],
+    /// Answers of a digest, after the paragraphs.
+    pub answers: Vec<Answer>,
     /// Words of the button, and where it leads.
     pub button: Option<(&'static str, &'a str)>,
     /// At its foot.
@@ -41,6 +53,7 @@ struct NoticeHtml<'a> {
 struct NoticeText<'a> {
     frame: &'a MailFrame<'a>,
     paragraphs: Vec<String>,
+    answers: Vec<String>,
     words: &'a NoticeWords<'a>,
     footer: String,
     postal_address: String,
@@ -53,6 +66,7 @@ impl NoticeWords<'_> {
         let text = NoticeText {
             frame: &frame,
             paragraphs: self.paragraphs.iter().map(|text| paragraph(text)).collect(),
+            answers: numbered(self.answers.iter()),
             words: self,
             footer: paragraph(self.footer),
             postal_address: frame.postal_address_in_lines(),
@@ -99,6 +113,7 @@ pub fn confirmation(
         heading: "Confirm your subscription",
         preheader: &format!("One press, and {newsletter} comes to you about once a week."),
         paragraphs: &[request],
+        answers: Vec::new(),
         button: Some((
             "Confirm my subscription",
             &site.link(&format!("/confirm/{TOKEN_PLACEHOLDER}")),
@@ -109,19 +124,49 @@ pub fn confirmation(
     .render(site)
 }
 
-/// The mail to somebody who just confirmed.
-pub fn welcome(site: &Site) -> Result<Rendered, RenderError> {
+/// The mail to somebody who just confirmed. `latest`: the digest that went out last; `next`: when the next is sent.
+pub fn welcome(
+    site: &Site,
+    latest: Option<&DigestContent>,
+    next: Option<Timestamp>,
+) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
     let done = format!(
         "Your address is confirmed. {newsletter} from {name} comes to you from now on, about once a week."
     );
-    let meanwhile = "The digests so far can be read online:".to_owned();
+    let next = next.map(|at| {
+        let day = Date::new(site, at);
+        format!("The next one comes on {}, {}.", day.weekday, day.words)
+    });
+    let latest = latest.filter(|content| !content.items.is_empty());
+    let meanwhile = match latest {
+        Some(content) => format!(
+            "Until then, the answers of the last one, of the week of {}:",
+            Date::monday(site, content.slot).words
+        ),
+        None => "The digests so far can be read online:".to_owned(),
+    };
+    let answers = latest.map(|content| {
+        let items = content.items.iter().take(ANSWERS_MAX);
+        items
+            .map(|item| answer_of(&item.matchup, TextLimits::MAIL))
+            .collect()
+    });
+    let (label, path) = match latest {
+        Some(content) => ("Read them in full", format!("/digests/{}", content.slot)),
+        None => ("See the digests so far", "/digests".to_owned()),
+    };
+    let paragraphs: Vec<String> = std::iter::once(done)
+        .chain(next)
+        .chain([meanwhile])
+        .collect();
     NoticeWords {
         subject: &format!("You are in: {newsletter}"),
         heading: "You are in",
         preheader: &format!("Your address is confirmed, and the next {newsletter} comes to you."),
-        paragraphs: &[done, meanwhile],
-        button: Some(("See the digests so far", &site.link("/digests"))),
+        paragraphs: &paragraphs,
+        answers: answers.unwrap_or_default(),
+        button: Some((label, &site.link(&path))),
         footer: &super::why(site),
         unsubscribe: Some(&site.link(&format!("/unsubscribe/{TOKEN_PLACEHOLDER}"))),
     }
@@ -142,6 +187,7 @@ pub fn already(site: &Site) -> Result<Rendered, RenderError> {
         heading: "You are on the list already",
         preheader: &format!("There is nothing to do: the next {newsletter} comes to you."),
         paragraphs: &[request, nothing, meanwhile],
+        answers: Vec::new(),
         button: Some(("See the digests so far", &site.link("/digests"))),
         footer: "If it wasn't you, do nothing: nothing has changed.",
         unsubscribe: Some(&site.link(&format!("/unsubscribe/{TOKEN_PLACEHOLDER}"))),

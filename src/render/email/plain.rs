@@ -1,13 +1,14 @@
-//! The digest's text, written to be read in letters of any width: lines of 78 columns, a block for each tool, links on lines of their own.
+//! The digest's text, written to be read in letters of any width: lines of 75 columns, a block for each tool, links on lines of their own.
 
 use super::MailFrame;
+use crate::domain::answer::Answer;
 use crate::render::markdown::Block;
+use crate::render::quotes::Quote;
 use crate::render::text::wrap;
 use crate::render::view::ComparisonView;
-use crate::render::view::Quote;
 
-/// Text mails are read in windows of 80 columns.
-const WIDTH: usize = 78;
+/// Text mails are read in windows of 80 columns; and quoted-printable breaks lines of more than 75 (RFC 2045 6.7).
+const WIDTH: usize = 75;
 
 /// A comparison in lines that fit.
 pub(super) struct TextItem {
@@ -61,7 +62,11 @@ impl TextItem {
             quotes: quotes.into_iter().map(quotation).collect(),
             why,
             url: frame.comparison(duel.slug),
-            votes: if is_lead { [0, 1].map(vote).into() } else { Vec::new() },
+            votes: if is_lead {
+                [0, 1].map(vote).into()
+            } else {
+                Vec::new()
+            },
             choose: frame.choose(duel.slug),
         }
     }
@@ -113,17 +118,17 @@ fn tools(duel: &ComparisonView<'_>) -> Vec<String> {
     vec![block(0), block(1)]
 }
 
-/// The answers of all comparisons, numbered as the comparisons are.
-pub(super) fn answers(duels: &[ComparisonView<'_>]) -> Vec<String> {
-    let line = |(i, duel): (usize, &ComparisonView<'_>)| {
+/// Answers, numbered as the comparisons are.
+pub(super) fn numbered<'a>(answers: impl Iterator<Item = &'a Answer>) -> Vec<String> {
+    let line = |(i, answer): (usize, &Answer)| {
         let mark = format!("{}. ", i + 1);
-        let lines = wrap(&duel.answer.sentence(), WIDTH - mark.len());
+        let lines = wrap(&answer.sentence(), WIDTH - mark.len());
         format!(
             "{mark}{}",
             lines.join(&format!("\n{}", " ".repeat(mark.len())))
         )
     };
-    duels.iter().enumerate().map(line).collect()
+    answers.enumerate().map(line).collect()
 }
 
 /// How readers and panel voted on a tool, in a line of its own each.

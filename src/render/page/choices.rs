@@ -163,10 +163,14 @@ pub fn choose(
 ) -> Result<String, RenderError> {
     let duel = ComparisonView::new(site, matchup, TextLimits::PAGE);
     let back = format!("/comparisons/{}", duel.slug);
-    let choices = matchup.contenders().into_iter().enumerate().map(|(i, side)| {
-        let standing = standings.get(i).copied().unwrap_or_default();
-        Choices::new(side, standing, &back)
-    });
+    let choices = matchup
+        .contenders()
+        .into_iter()
+        .enumerate()
+        .map(|(i, side)| {
+            let standing = standings.get(i).copied().unwrap_or_default();
+            Choices::new(side, standing, &back)
+        });
     Ok(ChoosePage {
         frame: PageFrame::private(site, "Your verdict".into(), &duel.title()),
         choices: choices.collect(),

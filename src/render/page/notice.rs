@@ -187,7 +187,10 @@ pub fn monthly(site: &Site, is_monthly: bool, token: &str) -> Result<String, Ren
     };
     Ok(NoticePage {
         button: (!is_monthly).then_some(button),
-        link: Some((format!("/preferences/{token}").into(), "To your preferences")),
+        link: Some((
+            format!("/preferences/{token}").into(),
+            "To your preferences",
+        )),
         ..NoticePage::new(site, "Once a month instead of every week?", &[now])
     }
     .render()?)

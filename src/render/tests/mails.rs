@@ -135,7 +135,13 @@ fn the_first_comparison_is_told_in_full_and_the_others_in_brief() {
     assert!(links.len() <= 20 && text.len() <= 12 * 1024, "{links:?}");
     assert_eq!(html.matches("colspan").count(), 0);
     let data = html.split_once("<caption").expect("a table of data").1;
-    assert!(!data.split_once("</table>").expect("its end").0.contains("<table"));
+    assert!(
+        !data
+            .split_once("</table>")
+            .expect("its end")
+            .0
+            .contains("<table")
+    );
 }
 
 #[test]
@@ -147,11 +153,15 @@ fn a_quote_is_a_whole_sentence_or_the_one_that_the_catalogue_sets() {
         }
     }
     let mail = digest_of([long.clone(), matchup(2)]);
-    assert!(!mail.html.contains('…') && !mail.html.contains("x x"), "nothing is cut");
+    assert!(
+        !mail.html.contains('…') && !mail.html.contains("x x"),
+        "nothing is cut"
+    );
     long.left.tool.reviews[2].quote = Some("It is worth its price.".into());
     let mail = digest_of([long, matchup(2)]);
     assert!(
-        mail.text.contains("\"It is worth its price.\"\nFounder on Llama 1, 72 of 100: ship"),
+        mail.text
+            .contains("\"It is worth its price.\"\nFounder on Llama 1, 72 of 100: ship"),
         "{}",
         mail.text
     );
@@ -160,13 +170,25 @@ fn a_quote_is_a_whole_sentence_or_the_one_that_the_catalogue_sets() {
 #[test]
 fn a_close_call_is_named_only_where_it_is_one() {
     let label = "The closest call";
-    assert!(!digest_of([matchup(1)]).html.contains(label), "66 and 55 points");
+    assert!(
+        !digest_of([matchup(1)]).html.contains(label),
+        "66 and 55 points"
+    );
     let mut close = matchup(1);
     close.right.tool.reviews = close.left.tool.reviews.clone();
     assert!(digest_of([close.clone()]).html.contains(label));
-    assert!(!digest_of([matchup(2), close.clone()]).html.contains(label), "the first one alone");
-    close.right.votes = crate::domain::catalogue::Votes { ships: 2, skips: 40 };
-    assert!(!digest_of([close]).html.contains(label), "readers tell them apart");
+    assert!(
+        !digest_of([matchup(2), close.clone()]).html.contains(label),
+        "the first one alone"
+    );
+    close.right.votes = crate::domain::catalogue::Votes {
+        ships: 2,
+        skips: 40,
+    };
+    assert!(
+        !digest_of([close]).html.contains(label),
+        "readers tell them apart"
+    );
 }
 
 #[test]
@@ -231,7 +253,7 @@ fn behind_the_subject_stand_40_to_90_characters_and_few_blanks() {
     let confirmation = email::confirmation(&site(), "3 days", false).expect("a mail");
     let notices = [
         confirmation,
-        email::welcome(&site()).expect("a mail"),
+        email::welcome(&site(), None, None).expect("a mail"),
         email::already(&site()).expect("a mail"),
     ];
     let digests = [
@@ -283,7 +305,7 @@ fn a_mail_about_a_subscription_has_one_button_whose_address_stands_in_plain_sigh
         ),
         (
             "https://verdicts.example/digests",
-            email::welcome(&site()).expect("a mail"),
+            email::welcome(&site(), None, None).expect("a mail"),
             true,
         ),
         (
