@@ -1,7 +1,8 @@
 //! Clauses of a sentence: one that says that its author leaves, beside others that do not take it back.
 //!
-//! People give reasons in words that no table holds. So the other clauses are not understood, but held against lists of what takes a request back: a
-//! condition, a question, somebody else, a change of address, words that are reported. A negation is let through where it speaks of a need or an
+//! People give reasons in many words. The other clauses are not understood, but made of words in which people give reasons, and held against lists of
+//! what takes a request back: a condition, a question, somebody else, a change of address, words that are reported. A word that is in no list may
+//! be anything, and lets nothing be done. A negation is let through where it speaks of a need or an
 //! interest ("I don't read it"), and never beside a word of leaving ("I don't want to leave").
 
 use super::fold::is_unspaced;
@@ -14,6 +15,10 @@ use super::spelling::spelt;
 const CLAUSES: usize = 10;
 /// Clauses over which a request goes: "remove me, my address and my name".
 const RUN: usize = 4;
+/// Words of a name.
+const NAME: usize = 3;
+/// Bytes of a number: a day, a year, an age.
+const NUMBER: usize = 4;
 /// Bytes of a conjunction, and of the space behind it, that may be another word in another language.
 const SHORT: usize = 3;
 
@@ -79,6 +84,13 @@ impl Clauses {
                 end: offset,
             },
         );
+        // A conjunction of one language is another word in the next: "mais" is "but" in French and "more" in Portuguese.
+        let speaks_of_leaving = WORDS
+            .leave_stems
+            .iter()
+            .any(|stem| piece.contains(stem.as_str()));
+        let asks = WORDS.leaves.stand_in(piece) || WORDS.leaves_list.stand_in(piece);
+        let is_one = !speaks_of_leaving && !asks && is_harmless(piece);
         while at < piece.len() && self.parts.len() <= CLAUSES {
             let begins = piece[..at]
                 .chars()
@@ -91,6 +103,9 @@ impl Clauses {
             let here = offset + at;
             at += length;
             let is_apart = !piece[part.start - offset..here - offset].trim().is_empty();
+            if is_apart && is_one {
+                continue;
+            }
             if link == Connector::None {
                 if is_apart {
                     self.parts.push(Clause { end: here, ..part });
@@ -200,13 +215,28 @@ fn goes_on(text: &str) -> bool {
     WORDS.goes_on.less_at_start(text).is_some()
 }
 
-/// Returns whether words beside a request to be let go leave it as it is.
+/// Returns whether words beside a request to be let go leave it as it is: they are words in which people give reasons, all in one language, and
+/// none of them takes it back.
 pub fn is_harmless(text: &str) -> bool {
+    // "as of 30 november", "i am 84"
+    let bare: Vec<&str> = text.split(' ').filter(|word| !is_number(word)).collect();
+    let text = bare.join(" ");
+    // "My name is Erika Vogt", "mfg Erika"
+    let gives_name = || {
+        let name = [(&WORDS.named, NAME), (&WORDS.closings, NAME - 1)]
+            .iter()
+            .find_map(|(list, most)| Some((list.less_at_start(&text)?, *most)));
+        name.is_some_and(|(name, most)| name.split(' ').count() <= most && !is_against(name))
+    };
+    (WORDS.plain.iter().any(|list| list.make(&text)) || gives_name()) && lets_stand(&text)
+}
+
+/// Returns whether nothing in those words takes a request back, changes it, or asks for something beside it.
+fn lets_stand(text: &str) -> bool {
     if WORDS.takes_back.stand_in(text) || WORDS.conditions.less_at_start(text).is_some() {
         return false;
     }
     let rest = WORDS.negations.less_anywhere(text);
-    let is_negated = rest != text;
     let is_excused = || {
         WORDS.excuses.stand_in(text)
             && !WORDS
@@ -214,11 +244,19 @@ pub fn is_harmless(text: &str) -> bool {
                 .iter()
                 .any(|stem| rest.contains(stem.as_str()))
     };
+    let is_excusable = match rest != text {
+        true => is_excused(),
+        false => !WORDS.wants.stand_in(text),
+    };
     let rest: Vec<&str> = rest
         .split(' ')
         .filter(|word| !WORDS.mild.contains(*word))
         .collect();
-    !is_against(&rest.join(" ")) && (!is_negated || is_excused())
+    is_excusable && !is_against(&rest.join(" "))
+}
+
+fn is_number(word: &str) -> bool {
+    word.len() <= NUMBER && word.starts_with(|c: char| c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -248,6 +286,10 @@ mod tests {
             "keep the weekly one",
             "not",
             "ich will mich nicht abmelden",
+            // One word that no list holds may be anything.
+            "the jury has retired",
+            "il y a une coquille",
+            "I would like to receive the monthly one",
         ] {
             assert!(!harmless(other), "{other}");
         }

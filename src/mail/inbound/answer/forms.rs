@@ -50,6 +50,8 @@ pub struct PhraseLists {
     pub leave_word: Patterns,
     /// Words of requests by language, and those that make a request one to be let go.
     pub asks: Vec<Phrases>,
+    /// Words of reasons by language: a sentence or clause beside a request is made of them alone.
+    pub plain: Vec<Phrases>,
     pub leaves: Phrases,
     pub leaves_list: Phrases,
     pub lists: Phrases,
@@ -72,6 +74,12 @@ pub struct PhraseLists {
     pub things: Things,
     pub against: HashSet<String>,
     pub against_parts: Vec<String>,
+    /// Words before a name that somebody gives as theirs.
+    pub named: Phrases,
+    /// Words of a wish for something beside a request.
+    pub wants: Phrases,
+    /// What a reason speaks of beside a word with other meanings.
+    pub needs: Phrases,
     /// Words that begin another clause, by what they say of it.
     pub ands: Phrases,
     pub buts: Phrases,
@@ -105,8 +113,8 @@ pub struct PhraseLists {
     pub mild: HashSet<String>,
     /// Long words that are known with one letter wrong, too.
     pub misspelt: Vec<String>,
-    /// Sentences that look like a yes and are none.
-    pub not_yes: Patterns,
+    /// Sentences that look like a yes or a request and are none.
+    pub neither: Patterns,
     /// Phrases that agree, beside a yes, and words that leave it open.
     pub agrees: Phrases,
     pub doubts: Phrases,
@@ -182,6 +190,31 @@ pub static WORDS: LazyLock<PhraseLists> = LazyLock::new(|| {
             "leaves",
             "leaves-list",
         ]),
+        plain: table.by_language(&[
+            "plain",
+            "life",
+            "excuse",
+            "negation",
+            "self",
+            "asks",
+            "thing",
+            "list",
+            "polite",
+            "request",
+            "adjunct",
+            "closing",
+            "permission",
+            "leaves",
+            "leaves-list",
+            "because",
+            "and",
+            "but",
+            "mild",
+            "trouble",
+            "link",
+            "wish",
+            "leave-word",
+        ]),
         leaves: phrases("leaves"),
         leaves_list: phrases("leaves-list"),
         lists: phrases("list"),
@@ -209,6 +242,9 @@ pub static WORDS: LazyLock<PhraseLists> = LazyLock::new(|| {
         goes_on: phrases("goes-on"),
         takes_back: phrases("takes-back"),
         lives: phrases("life"),
+        needs: phrases("need"),
+        named: phrases("named"),
+        wants: phrases("want"),
         negations: phrases("negation"),
         excuses: phrases("excuse"),
         selves: phrases("self"),
@@ -219,7 +255,7 @@ pub static WORDS: LazyLock<PhraseLists> = LazyLock::new(|| {
         adjuncts: phrases("adjunct"),
         mild: list("mild").into_iter().collect(),
         misspelt: list("misspelt"),
-        not_yes: patterns("not-yes"),
+        neither: patterns("neither"),
         agrees: phrases("agree"),
         doubts: phrases("doubt"),
         wishes: phrases("wish"),

@@ -17,6 +17,7 @@ use super::own_text::OwnText;
 use super::own_text::is_against;
 use super::subject::AnswerSubject;
 use courtesy::is_greeting;
+use courtesy::less_greeting;
 use courtesy::thanks;
 use request::is_reason;
 use sentence::SentenceClass;
@@ -110,6 +111,10 @@ pub fn judge(own: &OwnText, subject: &AnswerSubject, author: &AnswerAuthor<'_>) 
 fn sentences(lines: &[String], author: &AnswerAuthor<'_>) -> Vec<(SentenceClass, String)> {
     let mut all = Vec::new();
     for (number, line) in lines.iter().enumerate() {
+        let line = match number {
+            0 | 1 => less_greeting(line),
+            _ => line.as_str(),
+        };
         let greets = number == 0 && is_greeting(line);
         let parts = parts_of(line);
         let following = lines.get(number + 1).map(|line| parts_of(line));
@@ -142,7 +147,6 @@ fn leaves(sentences: &[(SentenceClass, String)]) -> bool {
         .collect();
     // A name below, but never one before.
     while said.len() > 1
-        && said.len() <= 4
         && said
             .last()
             .is_some_and(|(class, _)| *class == SentenceClass::Name)
@@ -175,6 +179,9 @@ fn leaves(sentences: &[(SentenceClass, String)]) -> bool {
     let is_beside_reasons = |of: fn(&SentenceClass) -> bool| {
         let wishes = said.iter().filter(|(class, _)| of(class)).count();
         let others: Vec<_> = said.iter().filter(|(class, _)| !of(class)).collect();
+        let is_word = said
+            .iter()
+            .any(|(class, _)| *class == SentenceClass::LeaveWord);
         wishes == 1
             && !others.is_empty()
             && others
@@ -183,7 +190,9 @@ fn leaves(sentences: &[(SentenceClass, String)]) -> bool {
                 .sum::<usize>()
                 <= MORE
             && others.iter().all(|(class, text)| {
-                matches!(class, SentenceClass::Other | SentenceClass::Affirms) && is_reason(text)
+                matches!(class, SentenceClass::Other | SentenceClass::Affirms)
+                    && is_reason(text)
+                    && (!is_word || WORDS.needs.stand_in(text))
             })
     };
     // "Enough newsletters for me. Unsubscribe!", "I do not need it. Please cancel it."

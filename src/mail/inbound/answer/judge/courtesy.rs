@@ -4,6 +4,7 @@ use super::super::fold::words;
 use super::super::forms::WORDS;
 use super::super::own_text::Names;
 use super::super::own_text::is_against;
+use super::sentence::class_of_words;
 use super::speaks_yes;
 
 /// A sentence less greetings before it, names behind it, and polite words on both sides.
@@ -60,6 +61,24 @@ pub(super) fn is_greeting(line: &str) -> bool {
                 .iter()
                 .any(|stem| rest.contains(stem.as_str()))
     })
+}
+
+/// A first line less a greeting with those who are greeted, up to its comma: "Dear Ship or Skip team, please remove me".
+pub(super) fn less_greeting(line: &str) -> &str {
+    let greeting = line.find([',', '،', '，']).map(|at| {
+        let comma = line[at..].chars().next().map_or(0, char::len_utf8);
+        line.split_at(at + comma)
+    });
+    match greeting {
+        Some((greeting, rest))
+            if !rest.trim().is_empty()
+                && is_greeting(greeting)
+                && class_of_words(&words(greeting)).is_none() =>
+        {
+            rest.trim()
+        }
+        _ => line,
+    }
 }
 
 /// Returns whether a sentence is one to three words that each begin with a capital, without a mark behind them, or two to four Chinese characters.

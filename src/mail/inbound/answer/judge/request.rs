@@ -115,9 +115,17 @@ pub(super) fn is_request(text: &str) -> bool {
     let asks = WORDS.leaves.stand_in(text)
         || WORDS.leaves_list.stand_in(text) && WORDS.lists.stand_in(text);
     // "Remove the ads from the letter" is about the ads.
+    // "Unsubscribe me from the daily, I want the weekly": a wish behind the request is another one.
+    let wants_more = !WORDS.negations.stand_in(text)
+        && text.match_indices(' ').any(|(at, _)| {
+            let (before, behind) = text.split_at(at);
+            WORDS.wants.stand_in(behind.trim_start())
+                && (WORDS.leaves.stand_in(before) || WORDS.leaves_list.stand_in(before))
+        });
     let is_content =
         WORDS.onlys.stand_in(text) || WORDS.contents.stand_in(text) && !WORDS.selves.stand_in(text);
     asks && !is_content
+        && !wants_more
         && !text
             .split(' ')
             .any(|word| WORDS.against.contains(word) && !WORDS.mild.contains(word))

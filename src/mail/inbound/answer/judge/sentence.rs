@@ -101,9 +101,13 @@ pub(super) fn class_of(
     let bare = less_polite(&text, author.names);
     if [&text, &bare]
         .iter()
-        .any(|way| is_one_of(&WORDS.not_yes, way) || is_one_of(&WORDS.machine_sentence, way))
+        .any(|way| is_one_of(&WORDS.neither, way) || is_one_of(&WORDS.machine_sentence, way))
     {
         return SentenceClass::Blocking;
+    }
+    // "Danke, Jo": a name that is a word, too.
+    if sentence.contains([',', '،', '、']) && is_closing(&sentence) {
+        return SentenceClass::Nothing;
     }
     let unsigned = less_polite(&words(&less_signed(&sentence)), author.names);
     let mut ways = vec![
@@ -176,6 +180,7 @@ fn class_of_clauses(sentence: &str, names: &Names) -> Option<SentenceClass> {
         .filter(|text| !text.is_empty());
     let is_polite = WORDS.polite.stand_in(&words(&sentence));
     let (mut whole, mut denies, mut is_guessed) = (SentenceClass::Nothing, false, false);
+    let mut speaks_of_none = false;
     for clause in clauses {
         let bare = less_polite(&clause, names);
         if is_about_link(&bare) {
@@ -189,6 +194,7 @@ fn class_of_clauses(sentence: &str, names: &Names) -> Option<SentenceClass> {
             .or_else(|| bare.is_empty().then_some(SentenceClass::Nothing))
             .or_else(|| {
                 is_guessed = is_reason(&bare);
+                speaks_of_none |= is_guessed && !WORDS.needs.stand_in(&bare);
                 is_guessed.then_some(SentenceClass::Reason)
             })?;
         denies |=
@@ -204,7 +210,7 @@ fn class_of_clauses(sentence: &str, names: &Names) -> Option<SentenceClass> {
             // "Please remove, wrong person".
             (SentenceClass::LeaveWord, SentenceClass::Reason)
             | (SentenceClass::Reason, SentenceClass::LeaveWord)
-                if is_polite || denies =>
+                if (is_polite || denies) && !speaks_of_none =>
             {
                 SentenceClass::Leave
             }
