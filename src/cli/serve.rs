@@ -156,7 +156,7 @@ impl ServeArguments {
         if has(ServeRole::Deliver) {
             let (app, stop) = (app.clone(), stop.clone());
             roles.spawn(async move {
-                app.deliver_until(&stop).await;
+                tokio::join!(app.deliver_until(&stop), app.mail_users_until(&stop));
                 Ok(())
             });
         }

@@ -1,5 +1,7 @@
 //! `users`: who may use the desk. It acts on the database, with no session and no code: the way back in when everything else is lost.
 
+mod notices;
+
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -18,6 +20,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::address::InvalidAddress;
 use crate::domain::user::Role;
 use crate::domain::user::User;
+use crate::domain::user_notice::UserNoticeKind;
 use crate::storage::identities::UserIdentity;
 use crate::storage::passkeys::UserPasskey;
 
@@ -109,6 +112,19 @@ pub enum UsersCommand {
         /// The account, as `users identities` shows it
         account: String,
     },
+    /// List what users are told, newest first, and the mails that told it
+    Notices,
+    /// Show which mails a user gets, and change it: draft_ready, unapproved, sent, skipped, breaker_open, bounces_held
+    Mails {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+        /// Send no mails of this kind; may be repeated
+        #[arg(long, value_name = "KIND", value_parser = notices::parse_kind)]
+        off: Vec<UserNoticeKind>,
+        /// Send mails of this kind again; may be repeated
+        #[arg(long, value_name = "KIND", value_parser = notices::parse_kind)]
+        on: Vec<UserNoticeKind>,
+    },
     /// End all sessions of a user
     SignOut {
         #[arg(value_parser = parse_email)]
@@ -192,6 +208,10 @@ impl UsersCommand {
                 app.unlink_account(&Actor::cli(), &user, &account, false)
                     .await?;
                 identities(app, &email, output).await?;
+            }
+            Self::Notices => notices::list(app, output).await?,
+            Self::Mails { email, off, on } => {
+                notices::choose(app, &email, &off, &on, output).await?
             }
             Self::SignOut { email } => change(app, &email, AccountChange::SignOut, output).await?,
         }

@@ -18,6 +18,9 @@ pub struct SignUpSettings {
     /// Life of a confirmation link from when its mail is sent; then an unconfirmed sign-up is forgotten.
     #[serde(with = "humantime_serde")]
     pub confirm_within: Duration,
+    /// Time from a confirmation mail to the one reminder of it; zero: none.
+    #[serde(with = "humantime_serde")]
+    pub remind_after: Duration,
     /// Sign-ups and other requests for mail an hour from one client (IPv4 address, IPv6 /64).
     pub per_client: u32,
     /// The same from one IPv6 /48, which one site has with all its /64.
@@ -35,6 +38,7 @@ impl Default for SignUpSettings {
     fn default() -> Self {
         Self {
             confirm_within: days(3),
+            remind_after: days(1),
             per_client: 30,
             per_site: 120,
             mails_per_day: 5,
@@ -76,6 +80,13 @@ impl SignUpSettings {
                 );
                 return fault("signup.origins", &what);
             }
+        }
+        if !self.remind_after.is_zero() {
+            within(
+                "signup.remind_after",
+                self.remind_after,
+                Duration::from_secs(60),
+            )?;
         }
         within(
             "signup.confirm_within",

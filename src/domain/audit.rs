@@ -106,6 +106,8 @@ super::named! {
         UserIdentityLinked => "user.identity_linked",
         /// An account at a provider was unlinked from a user.
         UserIdentityUnlinked => "user.identity_unlinked",
+        /// A user chose which mails they get.
+        UserMailsChosen => "user.mails_chosen",
         /// The site's secret was lost, and replaced.
         SecretReplaced => "secret.replaced",
     }

@@ -31,6 +31,8 @@ named! {
         Digest => "digest",
         /// The mail with the button that confirms a sign-up.
         Confirmation => "confirmation",
+        /// The one mail that reminds somebody of a sign-up that they did not confirm.
+        ConfirmationReminder => "confirmation_reminder",
         /// The mail to somebody who just confirmed.
         Welcome => "welcome",
         /// The mail to a subscriber who signs up again.
@@ -138,6 +140,7 @@ impl DeliveryKind {
         match self {
             Self::Confirmation => Some(TimeDelta::days(14)),
             Self::AccountLink => Some(TimeDelta::days(1)),
+            Self::ConfirmationReminder => Some(TimeDelta::days(3)),
             Self::EmailChange | Self::LeaveLink | Self::LeaveLinkByOther => {
                 Some(TimeDelta::days(7))
             }
@@ -154,7 +157,11 @@ impl DeliveryKind {
     pub fn counts_for_subscriber(self) -> bool {
         matches!(
             self,
-            Self::Digest | Self::Confirmation | Self::Welcome | Self::AlreadySubscribed
+            Self::Digest
+                | Self::Confirmation
+                | Self::ConfirmationReminder
+                | Self::Welcome
+                | Self::AlreadySubscribed
         )
     }
 }

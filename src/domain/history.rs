@@ -82,6 +82,11 @@ pub enum HistoryEvent {
         /// Change of the pause; `None`: as before.
         pause: Option<PauseChange>,
     },
+    /// Chose the time zone in which digests come, by a link of a digest.
+    TimezoneChosen {
+        /// Its name.
+        zone: String,
+    },
     /// Changed the address.
     EmailChanged,
     /// A mail to them was refused.
@@ -209,6 +214,7 @@ impl std::fmt::Display for HistoryEvent {
                 }
                 write!(f, "{} (link of a digest)", parts.join("; "))
             }
+            Self::TimezoneChosen { zone } => write!(f, "chose the time zone {zone}"),
             Self::EmailChanged => f.write_str("changed the address"),
             Self::Refused {
                 class,

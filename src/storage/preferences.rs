@@ -19,6 +19,7 @@ use crate::domain::history::HistoryEvent;
 use crate::domain::history::PauseChange;
 use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
+use crate::domain::zone::ZoneName;
 
 /// Result of a request for the link to one's data. Whoever asks is told only of [`LinkRequested::TooMany`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +150,52 @@ impl Storage {
                 now,
             )
             .await?;
+        }
+        tx.commit().await?;
+        Ok(if told {
+            ChoicesSet::Changed
+        } else {
+            ChoicesSet::Told
+        })
+    }
+
+    /// Sets the time zone in which a reader's digests come, with a line in their history and the mail that tells them, as
+    /// [`Storage::set_preferences`].
+    pub async fn set_timezone(
+        &self,
+        subscriber: i64,
+        zone: ZoneName,
+        quiet_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<ChoicesSet, StorageError> {
+        repeated!(self.set_timezone_once(subscriber, zone, quiet_since, now))
+    }
+
+    async fn set_timezone_once(
+        &self,
+        subscriber: i64,
+        zone: ZoneName,
+        quiet_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<ChoicesSet, StorageError> {
+        let mut tx = self.begin().await?;
+        let changed = execute!(
+            tx,
+            "update subscribers set timezone = $2 where id = $1 and state = 'active' and (timezone is null or timezone <> $2)",
+            subscriber,
+            zone.name()
+        )?;
+        if changed == 0 {
+            return Ok(ChoicesSet::Same);
+        }
+        let event = HistoryEvent::TimezoneChosen {
+            zone: zone.name().to_owned(),
+        };
+        history(&mut tx, subscriber, now, &event).await?;
+        let kind = DeliveryKind::PreferencesChanged;
+        let told = was_queued_since(&mut tx, subscriber, kind, quiet_since).await?;
+        if !told {
+            queue(&mut tx, subscriber, kind, None, now).await?;
         }
         tx.commit().await?;
         Ok(if told {

@@ -309,7 +309,7 @@ impl Storage {
             tx,
             "select id from subscribers where requested_at is not null and requested_at < $1
              and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.kind <> 'digest'
-               and d.kind = 'confirmation' and (d.finished_at is null or (d.state not in ('failed', 'skipped') and d.finished_at > $1)))
+               and d.kind in ('confirmation', 'confirmation_reminder') and (d.finished_at is null or (d.state not in ('failed', 'skipped') and d.finished_at > $1)))
              order by requested_at limit 500",
             cutoff
         )?;

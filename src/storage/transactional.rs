@@ -42,7 +42,9 @@ pub(super) async fn queue_confirmation(
     let millis = now.timestamp_millis();
     execute!(
         tx,
-        "update subscribers set confirmation_at = $2 where id = $1",
+        "update subscribers set confirmation_at = $2, remind_from = case when not exists (select 1 from deliveries d
+           where d.subscriber_id = subscribers.id and d.kind <> 'digest' and d.kind = 'confirmation_reminder') then $2 end
+         where id = $1",
         subscriber,
         millis
     )?;
@@ -98,7 +100,7 @@ pub(super) async fn supersede_confirmations(
     execute!(
         tx,
         "update deliveries set state = 'skipped', skip_reason = $3, finished_at = $2
-         where subscriber_id = $1 and kind <> 'digest' and kind = 'confirmation' and finished_at is null and state = 'queued'",
+         where subscriber_id = $1 and kind <> 'digest' and kind in ('confirmation', 'confirmation_reminder') and finished_at is null and state = 'queued'",
         subscriber,
         now.timestamp_millis(),
         SkipReason::Superseded.as_str()

@@ -26,6 +26,7 @@ use crate::domain::catalogue::category_key;
 use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
 use crate::domain::reader::is_name;
+use crate::domain::zone::ZoneName;
 use crate::render::page;
 
 /// All of them are behind a token.
@@ -46,7 +47,7 @@ pub(super) fn routes() -> Router<Web> {
 }
 
 async fn show_preferences(State(web): State<Web>, PathSegment(token): PathSegment) -> Page {
-    show(&web, &token, "").await
+    show(&web, &token, "", None).await
 }
 
 /// A form's answer stays in the address bar, and is asked for again by a reload or a bookmark.
@@ -67,7 +68,7 @@ async fn to_account(
     Ok(Redirect::to(&format!("/account/{token}")))
 }
 
-async fn show(web: &Web, token: &str, said: &str) -> Page {
+async fn show(web: &Web, token: &str, said: &str, refused: Option<&str>) -> Page {
     let reader = web.app.reader_of(token).ok_or_else(Problem::bad_link)?;
     if !web.app.is_known(reader).await? {
         return Err(erased());
@@ -80,9 +81,23 @@ async fn show(web: &Web, token: &str, said: &str) -> Page {
         &categories,
         web.app.now(),
         said,
-        token,
-        &format!("/unsubscribe/{}", web.app.unsubscribe_token(reader)),
+        (
+            token,
+            &format!("/unsubscribe/{}", web.app.unsubscribe_token(reader)),
+        ),
+        page::ZoneField {
+            names: &zone_names(web),
+            refused,
+        },
     )?))
+}
+
+/// Time zones to choose from; none where the setting makes no use of one: then nobody is asked.
+fn zone_names(web: &Web) -> Vec<ZoneName> {
+    match web.app.settings.schedule.local_time {
+        true => ZoneName::choices(),
+        false => Vec::new(),
+    }
 }
 
 /// Categories come once for each box that is ticked, so the form is read by hand.
@@ -95,6 +110,7 @@ async fn set(
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     let known = web.app.storage.categories(web.app.now()).await?;
     let before = web.app.preferences(reader).await?;
+    let mut zone = None;
     let mut wanted = Preferences {
         categories: Vec::new(),
         monthly: false,
@@ -110,6 +126,16 @@ async fn set(
                         .cloned(),
                 );
             }
+            "zone" if web.app.settings.schedule.local_time && !value.trim().is_empty() => {
+                match ZoneName::parse(&value) {
+                    Some(name) => zone = Some(name),
+                    None => {
+                        let typed: String = value.chars().take(60).collect();
+                        let page = show(&web, &token, "", Some(&typed)).await?;
+                        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+                    }
+                }
+            }
             "rhythm" => wanted.monthly = value == "monthly",
             "pause" => match value.parse::<i64>() {
                 Ok(0) => wanted.paused_until = None,
@@ -123,7 +149,7 @@ async fn set(
         }
     }
     wanted.tidy();
-    save(&web, reader, &wanted, &token).await
+    save(&web, reader, &wanted, zone, &token).await
 }
 
 /// Shows the button and changes nothing: scanners follow links.
@@ -147,7 +173,7 @@ async fn set_monthly(
         monthly: true,
         ..web.app.preferences(reader).await?
     };
-    save(&web, reader, &wanted, &token).await
+    save(&web, reader, &wanted, None, &token).await
 }
 
 /// Keeps what a reader wants, and shows it.
@@ -155,6 +181,7 @@ async fn save(
     web: &Web,
     reader: i64,
     wanted: &Preferences,
+    zone: Option<ZoneName>,
     token: &str,
 ) -> Result<Response, Problem> {
     if !web.app.set_preferences(reader, wanted).await? {
@@ -169,9 +196,14 @@ async fn save(
         )
             .into_response());
     }
-    Ok(show(web, token, "Saved. Your next digest follows it.")
-        .await?
-        .into_response())
+    if let Some(zone) = zone {
+        web.app.set_timezone(reader, zone).await?;
+    }
+    Ok(
+        show(web, token, "Saved. Your next digest follows it.", None)
+            .await?
+            .into_response(),
+    )
 }
 
 /// The same answer whatever comes of it.

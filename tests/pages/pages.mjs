@@ -197,6 +197,8 @@ async function* desk(site) {
     yield { name: 'desk-passkey-refused', path: '/desk/account/passkeys', post: { name: 'Phone', ceremony: 'x', credential: '{}' }, status: 422, as };
     yield { name: 'desk-passkey-sign-in-refused', path: '/desk/passkey', post: { ceremony: 'x', credential: '{}' }, status: 422 };
     yield { name: 'desk-account-refused', path: '/desk/account/password', post: { old: 'x', new: 'y' }, status: 422, as };
+    yield { name: 'desk-notices', path: '/desk/notices', as };
+    yield { name: 'desk-account-mails', path: '/desk/account/mails', post: { mail: 'sent' }, as };
     yield { name: 'desk-confirm', path: '/desk/confirm?next=%2Fdesk%2Fusers', as };
     yield { name: 'desk-subscribers', path: '/desk/subscribers', as };
     yield { name: 'desk-subscribers-found', path: '/desk/subscribers?search=bea&state=pending&paused=yes', as };

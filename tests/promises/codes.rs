@@ -34,6 +34,8 @@ use verdicts::domain::user::CeremonyKind;
 use verdicts::domain::user::ChallengeKind;
 use verdicts::domain::user::Role;
 use verdicts::domain::user::Stage;
+use verdicts::domain::user_notice::UserMailState;
+use verdicts::domain::user_notice::UserNoticeKind;
 use verdicts::domain::webhook::Provider;
 use verdicts::domain::webhook::WebhookKind;
 
@@ -56,7 +58,7 @@ fn are_reasons(text: &str) -> bool {
 type Code = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Columns that hold codes, each with the enum that is the list of them.
-const CODES: [Code; 41] = [
+const CODES: [Code; 45] = [
     ("attempt_totals", "kind", is::<MailClass>),
     ("attempt_totals", "outcome", is::<AttemptOutcome>),
     ("deliveries", "kind", is::<DeliveryKind>),
@@ -96,6 +98,10 @@ const CODES: [Code; 41] = [
     ("challenges", "kind", is::<ChallengeKind>),
     ("sessions", "stage", is::<Stage>),
     ("unsubscribe_reasons", "reason", is_unsubscribe_reason),
+    ("user_mails", "kind", is::<UserNoticeKind>),
+    ("user_mails", "state", is::<UserMailState>),
+    ("user_notice_mutes", "kind", is::<UserNoticeKind>),
+    ("user_notices", "kind", is::<UserNoticeKind>),
     ("users", "role", is::<Role>),
     // A delivery is skipped if and only if it says why.
     (
@@ -106,7 +112,7 @@ const CODES: [Code; 41] = [
 ];
 
 /// Tables with codes that a database of before the baseline did not have.
-pub const YOUNGER: [&str; 9] = [
+pub const YOUNGER: [&str; 12] = [
     "ceremonies",
     "challenges",
     "digest_notes",
@@ -115,6 +121,9 @@ pub const YOUNGER: [&str; 9] = [
     "jobs",
     "sessions",
     "unsubscribe_reasons",
+    "user_mails",
+    "user_notice_mutes",
+    "user_notices",
     "users",
 ];
 

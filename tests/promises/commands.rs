@@ -252,7 +252,8 @@ fn doctor_on_the_defaults_is_well_and_has_advice() {
             "transport",
             "base_url",
             "sender",
-            "postal_address"
+            "postal_address",
+            "reply_to"
         ]
     );
     assert!(findings.iter().all(|finding| {

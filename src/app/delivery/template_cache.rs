@@ -18,6 +18,7 @@ use crate::domain::slot::Slot;
 use crate::domain::subject::SubjectPattern;
 use crate::mail::MessageTemplate;
 use crate::mail::TemplateHeaders;
+use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::email;
 use crate::storage::ledger::Job;
@@ -143,7 +144,9 @@ impl App {
                     self.reader_token(subscriber),
                 );
             }
-            DeliveryKind::Confirmation => self.confirm_token(subscriber, now),
+            DeliveryKind::Confirmation | DeliveryKind::ConfirmationReminder => {
+                self.confirm_token(subscriber, now)
+            }
             DeliveryKind::EmailChange => job
                 .token_id
                 .map_or_else(String::new, |id| self.move_token(id, now)),
@@ -160,7 +163,9 @@ impl App {
     /// Makes the text that fills the address in a delivery's letter: the one to which a sign-up is confirmed, else the one to leave by.
     pub(crate) fn verp_for(&self, job: &Job) -> String {
         match job.kind {
-            DeliveryKind::Confirmation => self.return_path.verp(&self.secrets, job.key),
+            DeliveryKind::Confirmation | DeliveryKind::ConfirmationReminder => {
+                self.return_path.verp(&self.secrets, job.key)
+            }
             _ => self.return_path.leaving_verp(&self.secrets, job.key),
         }
     }
@@ -237,10 +242,13 @@ impl App {
         ]
     }
 
-    fn confirmation_letter(&self) -> Result<MessageTemplate, Failure> {
+    fn confirmation_letter(
+        &self,
+        mail: impl Fn(&Site, &str, bool) -> Result<Rendered, RenderError>,
+    ) -> Result<MessageTemplate, Failure> {
         let within = duration_words(self.settings.signup.confirm_within);
         let answers = self.return_path.is_per_delivery();
-        let mail = email::confirmation(&self.site, &within, answers)?;
+        let mail = mail(&self.site, &within, answers)?;
         if !answers {
             return Ok(self.by_hand(&mail, Vec::new()));
         }
@@ -265,7 +273,10 @@ impl App {
     fn transactional_letter(&self, kind: DeliveryKind) -> Result<MessageTemplate, Failure> {
         let good_for = |life: chrono::TimeDelta| duration_words(life.to_std().unwrap_or_default());
         let rendered = match kind {
-            DeliveryKind::Confirmation => return self.confirmation_letter(),
+            DeliveryKind::Confirmation => return self.confirmation_letter(email::confirmation),
+            DeliveryKind::ConfirmationReminder => {
+                return self.confirmation_letter(email::confirmation_reminder);
+            }
             DeliveryKind::AlreadySubscribed => email::already(&self.site)?,
             DeliveryKind::AccountLink => email::account(&self.site, &good_for(preferences::LINK))?,
             DeliveryKind::EmailChange => {
@@ -294,7 +305,7 @@ impl App {
     }
 
     /// A mail to one person who asked for it.
-    fn by_hand(
+    pub(in crate::app) fn by_hand(
         &self,
         rendered: &Rendered,
         mut extra: Vec<(&'static str, String)>,

@@ -82,6 +82,7 @@ impl App {
         self.release_refusals(STEPS_OF_TICK).await?;
         self.forget_old_sends(self.now()).await?;
         let now = self.now();
+        self.remind_sign_ups(now).await?;
         let cutoff = now - delta(self.settings.signup.confirm_within);
         let mut forgotten = 0;
         loop {
@@ -104,6 +105,7 @@ impl App {
         self.publish_if_due(self.now()).await?;
         self.roll_up(now).await?;
         self.keep_growth().await?;
+        self.notify_users(self.now()).await?;
         // Last, so that what this tick did is chained too.
         self.chain_audit().await?;
         self.watch_missed().await?;

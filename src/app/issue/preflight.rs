@@ -107,7 +107,7 @@ impl App {
             .collect();
         findings.extend([self.examine_base_url(), self.examine_sender()]);
         findings.extend(standing);
-        findings.push(self.examine_postal_address());
+        findings.extend([self.examine_postal_address(), self.examine_reply_to()]);
         findings
     }
 
@@ -269,6 +269,19 @@ impl App {
                 "sender",
                 format!(
                     "mail.from is {}, which no server accepts; set it to an address of your domain",
+                    self.from.address()
+                ),
+            ),
+        }
+    }
+
+    fn examine_reply_to(&self) -> CheckResult {
+        match &self.reply_to {
+            Some(address) => good("reply_to", format!("answers go to {}", address.address())),
+            None => advice(
+                "reply_to",
+                format!(
+                    "is not set; answers of readers go to {}, so see that somebody reads there (mail.reply_to)",
                     self.from.address()
                 ),
             ),

@@ -6,6 +6,7 @@ pub mod operator;
 pub mod preferences;
 pub mod preview;
 pub(super) mod quotas;
+mod reminders;
 pub mod segments;
 pub mod sign_up;
 pub mod spreadsheet;

@@ -16,6 +16,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::reader::Preferences;
 use crate::domain::token::Purpose;
 use crate::domain::token::Token;
+use crate::domain::zone::ZoneName;
 use crate::storage::email_changes::EmailChangeRequested;
 use crate::storage::preferences::ChoicesSet;
 use crate::storage::preferences::LinkRequested;
@@ -62,6 +63,19 @@ impl App {
             self.wake_senders();
         }
         Ok(set != ChoicesSet::Over)
+    }
+
+    /// Sets the time zone in which a reader's digests come (`schedule.local_time`); they are told as of other choices.
+    pub async fn set_timezone(&self, subscriber: i64, zone: ZoneName) -> Result<(), Failure> {
+        let now = self.now();
+        let set = self
+            .storage
+            .set_timezone(subscriber, zone, now - TOLD, now)
+            .await?;
+        if set == ChoicesSet::Told {
+            self.wake_senders();
+        }
+        Ok(())
     }
 
     /// Returns whether there is such a reader, whatever their state: not after an erasure.

@@ -4,6 +4,8 @@
 pub mod accounts;
 pub mod identities;
 pub mod links;
+mod notice_mails;
+mod notices;
 pub mod oidc;
 pub mod passkeys;
 pub(super) mod providers;

@@ -6,6 +6,7 @@ use super::DeskFrame;
 use super::IdentityView;
 use super::PasskeyView;
 use crate::domain::user::User;
+use crate::domain::user_notice::UserNoticeKind;
 use crate::render::RenderError;
 
 /// A session, in words.
@@ -44,6 +45,8 @@ pub struct AccountView<'a> {
     pub identities: Vec<IdentityView>,
     /// Providers with which an account can be linked: their names in addresses, and their names.
     pub providers: Vec<(String, String)>,
+    /// Kinds of mails about the newsletter, each with whether it comes.
+    pub mails: Vec<(UserNoticeKind, bool)>,
     /// The sessions.
     pub sessions: Vec<SessionView>,
 }

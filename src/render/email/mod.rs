@@ -7,6 +7,7 @@ mod digest;
 mod notice;
 mod notices;
 mod plain;
+mod user_notice;
 
 use super::Site;
 use super::date::Date;
@@ -22,6 +23,7 @@ pub use digest::digest;
 pub use digest::digest_within;
 pub use notice::already;
 pub use notice::confirmation;
+pub use notice::confirmation_reminder;
 pub use notice::confirmation_subject;
 pub use notice::welcome;
 pub use notices::account;
@@ -30,6 +32,7 @@ pub use notices::leave_link;
 pub use notices::leave_link_by_other;
 pub use notices::new_address;
 pub use notices::old_address;
+pub use user_notice::user_notices;
 
 /// Characters of a subject that a list of mails shows.
 const SUBJECT: usize = 90;

@@ -124,6 +124,43 @@ pub fn confirmation(
     .render(site)
 }
 
+/// The one mail that reminds of a sign-up that was not confirmed. Its subject is that of the first mail: an answer to either is
+/// known by it, and mail programs show the two together.
+pub fn confirmation_reminder(
+    site: &Site,
+    confirm_within: &str,
+    answers: bool,
+) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let request = format!(
+        "This address was entered to get {newsletter} from {name}, and nobody confirmed it yet. If you want it, press the button:"
+    );
+    let or_answer = if answers {
+        "Or answer this mail with the word yes. "
+    } else {
+        ""
+    };
+    let otherwise = format!(
+        "{or_answer}If you do not want it, ignore this: there is no other reminder, and your address is forgotten after {}.",
+        clean(confirm_within)
+    );
+    NoticeWords {
+        subject: &confirmation_subject(site),
+        heading: "Do you still want it?",
+        preheader: &format!(
+            "One press, and {newsletter} comes to you about once a week. Or ignore this."
+        ),
+        paragraphs: &[request],
+        button: Some((
+            "Confirm my subscription",
+            &site.link(&format!("/confirm/{TOKEN_PLACEHOLDER}")),
+        )),
+        footer: &otherwise,
+        unsubscribe: None,
+    }
+    .render(site)
+}
+
 /// The mail to somebody who just confirmed. `latest`: the digest that went out last; `next`: when the next is sent.
 pub fn welcome(
     site: &Site,

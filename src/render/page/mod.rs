@@ -67,6 +67,7 @@ pub use notice::notice_page;
 pub use notice::problem;
 pub use notice::unsubscribe;
 pub use preferences::RefusedField;
+pub use preferences::ZoneField;
 pub use preferences::account;
 pub use preferences::confirm_erasure;
 pub use preferences::confirm_move;

@@ -8,6 +8,7 @@ use super::notice::NoticePage;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::category_key;
 use crate::domain::reader::Preferences;
+use crate::domain::zone::ZoneName;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::date::Date;
@@ -32,8 +33,18 @@ struct PreferencesPage<'a> {
     monthly: bool,
     paused: Option<Date>,
     said: &'a str,
+    zones: ZoneField<'a>,
     token: &'a str,
     unsubscribe: &'a str,
+}
+
+/// The field for a time zone. Which one is set is not shown: whoever holds a digest sees this page.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ZoneField<'a> {
+    /// Names to choose from; none where digests go out at one time for all.
+    pub names: &'a [ZoneName],
+    /// What was typed and is no such name.
+    pub refused: Option<&'a str>,
 }
 
 /// Categories, rhythm and a pause, as they are; nothing that tells whose they are. `said` is what the last press did, `unsubscribe` the
@@ -44,8 +55,8 @@ pub fn preferences(
     categories: &[String],
     now: Timestamp,
     said: &str,
-    token: &str,
-    unsubscribe: &str,
+    (token, unsubscribe): (&str, &str),
+    zones: ZoneField<'_>,
 ) -> Result<String, RenderError> {
     let frame = PageFrame::private(
         site,
@@ -72,6 +83,7 @@ pub fn preferences(
             .filter(|until| *until > now)
             .map(|until| Date::new(site, until)),
         said,
+        zones,
         token,
         unsubscribe,
     };

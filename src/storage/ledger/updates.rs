@@ -341,7 +341,7 @@ fn statement(dialect: Dialect, rows: usize) -> String {
                and (state in ('queued', 'uncertain') or (state = 'sending' and sender_id = {sender} and started_at = {moment}))
                and ((kind <> 'digest'
                      and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
-                       and case when kind = 'confirmation' then s.requested_at is not null
+                       and case when kind in ('confirmation', 'confirmation_reminder') then s.requested_at is not null
                              when kind in ('welcome', 'already_subscribed') then s.state = 'active' else true end))
                   or (kind = 'digest'
                      and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')

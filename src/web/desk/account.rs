@@ -85,6 +85,7 @@ async fn page(
             .map(|button| (button.slug, button.name))
             .collect(),
         no_passkeys: passkeys::elsewhere(web, host).err(),
+        mails: web.app.mail_choices(&who.user).await?,
         sessions: sessions
             .iter()
             .map(|session| session_view(web, who, session))

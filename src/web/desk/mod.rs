@@ -15,6 +15,7 @@ mod first_run;
 mod growth;
 mod import;
 mod jobs;
+mod notices;
 mod oidc;
 mod passkeys;
 mod prepare_view;
@@ -234,6 +235,7 @@ fn table() -> Vec<Route> {
             recent_lift,
             suppressions::lift,
         ),
+        Route::get("/desk/notices", own, notices::list),
         Route::get("/desk/account", own, account::show),
         Route::post("/desk/account/password", own, account::change_password),
         Route::get(
@@ -293,6 +295,7 @@ fn table() -> Vec<Route> {
             recent_own,
             oidc::remove,
         ),
+        Route::post("/desk/account/mails", own, notices::choose),
         Route::post("/desk/account/sessions/end", own, account::end_sessions),
         Route::get("/desk/users", settings, users::list),
         Route::post("/desk/users", recent_settings, users::add),

@@ -31,6 +31,10 @@ pub const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("created_at", Copy("/signed_up_at")),
             ("requested_at", Copy("/waiting_since")),
             ("confirmation_at", Copy("/confirmation_at")),
+            (
+                "remind_from",
+                Not("the same time as confirmation_at, until the reminder went out"),
+            ),
             ("reminded_at", Copy("/reminded_at")),
             ("link_sent_at", Copy("/link_sent_at")),
             ("timezone", Copy("/timezone")),

@@ -28,7 +28,11 @@ use crate::support::run_raw_sql;
 use explain::Planner;
 
 /// Statements that read all of something that grows, each with the reason.
-const READ_ALL: [(&str, &str); 14] = [
+const READ_ALL: [(&str, &str); 15] = [
+    (
+        "select u.email, m.kind, m.state, coalesce(m.finished_at, m.due_at), m.reply\n                 from user_mails m join users u on u.id = m.user_id order by",
+        "the newest mails to users and no more, by an index",
+    ),
     (
         "select id, at, actor_kind, actor, network, what, subject_kind, subject, detail, seq, previous_hash, hash from audit order by",
         "the newest rows and no more, by an index",
@@ -298,6 +302,13 @@ const FILL: &str = "
       select 'm' || (id % 500), 1, id, 'fetch', 'r', 1, 0, 0 from subscribers where id between 1000000 and 1020000;
     insert into users (id, email, email_key, name, role, created_at)
       select id, id || '@desk.example', id || '@desk.example', 'A', 'writer', 0 from subscribers where id between 1000000 and 1000499;
+    insert into user_notices (id, kind, subject, episode, said, path, at, seen_at)
+      select id, 'sent', 's' || id, 0, 'x', '/desk', id, id from subscribers where id between 1000000 and 1020000;
+    insert into user_mails (id, user_id, kind, state, first_notice_id, queued_at, due_at, attempts, finished_at)
+      select id, 1000000 + id % 500, 'sent', 'sent', id, id, id, 1, case when id % 500 > 0 then id end from subscribers where id between 1000000 and 1020000;
+    insert into user_notice_mutes (user_id, kind, muted_at)
+      with recursive n (i) as (select 1 union all select i + 1 from n where i < 40)
+      select u.id, 'kind' || n.i, 0 from users u cross join n where u.id between 1000000 and 1000499;
     insert into sessions (token_sha256, user_id, stage, created_at, seen_at, expires_at, strong_at, agent, network)
       select 's' || id, 1000000 + id % 500, 'full', 0, id, id, 0, 'a', 'n' from subscribers where id between 1000000 and 1020000;
     insert into ceremonies (id_sha256, kind, browser_sha256, state, expires_at)
