@@ -1,6 +1,9 @@
 //! Catalogue in and out, and the sample that a first start brings.
 
+mod archive;
 pub mod document;
+pub mod editing;
+pub mod listing;
 pub(super) mod page_check;
 
 use std::path::Path;
@@ -12,6 +15,7 @@ use crate::app::catalogue::document::Catalogue;
 use crate::app::catalogue::document::Format;
 use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
+use crate::domain::catalogue_change::EntryKind;
 use crate::storage::catalogue_import::ImportMode;
 use crate::storage::catalogue_import::Imported;
 
@@ -38,7 +42,7 @@ const SAMPLE: [(&str, &str); 7] = [
 /// The largest document that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Reads a document: a file, a folder of them, or `-` for JSON from standard input.
+/// Reads a document: a file, a folder of them, a zip file of such a folder, or `-` for JSON from standard input.
 ///
 /// # Errors
 /// A sentence that names the file, the line or key, and what was expected there.
@@ -58,21 +62,85 @@ pub fn read(path: &Path) -> Result<Catalogue, Failure> {
             path.display()
         )));
     }
-    let files = files_at(path).map_err(|error| {
+    let unreadable = |error: std::io::Error| {
         Failure::invalid(format!("{} cannot be read: {error}.", path.display()))
+    };
+    let name = path.display().to_string();
+    if archive::is_archive(path) && path.is_file() {
+        return read_archive(std::fs::File::open(path).map_err(unreadable)?, &name);
+    }
+    let files = files_at(path).map_err(unreadable)?;
+    let parts = files
+        .iter()
+        .map(|file| (file.display().to_string(), read_file(file)));
+    together(parts, &name)
+}
+
+/// Reads a file that came with a name: TOML, JSON, or a zip file of these.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_named(
+    name: &str,
+    mut file: std::fs::File,
+    bytes: u64,
+) -> Result<Catalogue, Failure> {
+    let path = Path::new(name);
+    if archive::is_archive(path) {
+        return read_archive(file, name);
+    }
+    let format = Format::of(path).ok_or_else(|| {
+        Failure::invalid(format!(
+            "{name}: expected a name that ends in .toml, .json or .zip."
+        ))
     })?;
+    if bytes > LARGEST {
+        return Err(Failure::invalid(format!("{name}: it is too large.")));
+    }
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut file, &mut text)
+        .map_err(|_| Failure::invalid(format!("{name}: it is no UTF-8 text.")))?;
+    together(
+        [(name.to_owned(), checked(&text, format))].into_iter(),
+        name,
+    )
+}
+
+/// Reads a zip file of documents.
+fn read_archive(file: std::fs::File, name: &str) -> Result<Catalogue, Failure> {
+    let files = archive::documents(file)
+        .map_err(|fault| Failure::invalid(format!("{name} cannot be read: {fault}.")))?;
+    let parts = files.into_iter().map(|(file, text)| {
+        let part = Format::of(Path::new(&file))
+            .ok_or_else(|| "expected a name that ends in .toml or .json".to_owned())
+            .and_then(|format| checked(&text, format));
+        (file, part)
+    });
+    together(parts, name)
+}
+
+/// One catalogue of several documents, each with its name. Every fault is named.
+fn together(
+    parts: impl Iterator<Item = (String, Result<Catalogue, String>)>,
+    name: &str,
+) -> Result<Catalogue, Failure> {
     let (mut whole, mut faults) = (Catalogue::default(), Vec::new());
-    for file in files {
-        let name = file.display().to_string();
-        match read_file(&file).and_then(|part| whole.merge(part)) {
+    for (file, part) in parts {
+        match part.and_then(|part| whole.merge(part)) {
             Ok(()) => {}
-            Err(fault) => faults.extend(fault.lines().map(|fault| format!("{name}: {fault}"))),
+            Err(fault) => faults.extend(fault.lines().map(|fault| format!("{file}: {fault}"))),
         }
     }
     if !faults.is_empty() {
         return Err(Failure::invalid(format!("{}.", all_faults(faults))));
     }
-    not_empty(whole, &path.display().to_string())
+    not_empty(whole, name)
+}
+
+fn checked(text: &str, format: Format) -> Result<Catalogue, String> {
+    let catalogue = Catalogue::parse(text, format)?;
+    catalogue.check()?;
+    Ok(catalogue)
 }
 
 /// Faults that an answer names; all are counted.
@@ -101,9 +169,7 @@ fn not_empty(catalogue: Catalogue, name: &str) -> Result<Catalogue, Failure> {
 fn read_file(file: &Path) -> Result<Catalogue, String> {
     let format = Format::of(file).ok_or("expected a name that ends in .toml or .json")?;
     let text = read_text(file).map_err(|error| format!("it cannot be read: {error}"))?;
-    let catalogue = Catalogue::parse(&text, format)?;
-    catalogue.check()?;
-    Ok(catalogue)
+    checked(&text, format)
 }
 
 /// The sample, with its own dates.
@@ -131,6 +197,7 @@ impl App {
             ImportMode {
                 replace,
                 dry_run: true,
+                ..ImportMode::default()
             },
         )
         .await
@@ -180,15 +247,16 @@ impl App {
             .map_err(|faults| Failure::invalid(format!("{}; nothing was imported.", told(faults))))
     }
 
-    /// Takes a comparison out, or a tool with everything that hangs on it.
+    /// Takes a comparison out, or a tool with everything that hangs on it; of two with one slug the comparison, unless `only` says which.
     pub async fn remove_from_catalogue(
         &self,
         actor: &Actor,
         slug: &Slug,
+        only: Option<EntryKind>,
     ) -> Result<Imported, Failure> {
         let removed = self
             .storage
-            .remove_from_catalogue(actor, slug, self.now())
+            .remove_from_catalogue(actor, slug, only, self.now())
             .await?;
         removed.ok_or_else(|| {
             Failure::not_found(format!(
@@ -248,9 +316,7 @@ pub fn write(catalogue: &Catalogue, path: &Path) -> Result<(), Failure> {
 }
 
 fn parse(name: &str, text: &str, format: Format) -> Result<Catalogue, Failure> {
-    let catalogue =
-        Catalogue::parse(text, format).and_then(|catalogue| catalogue.check().map(|()| catalogue));
-    catalogue.map_err(|fault| Failure::invalid(format!("{name}: {fault}.")))
+    checked(text, format).map_err(|fault| Failure::invalid(format!("{name}: {fault}.")))
 }
 
 /// The file itself, or those below a folder that are documents, in the order of their names.

@@ -16,11 +16,13 @@
 
 pub mod audit_log;
 pub mod catalogue;
+pub mod catalogue_upload;
 pub mod check_result;
 pub mod checks;
 pub mod connections;
 pub mod deliverability;
 pub mod delivery;
+pub mod desk_settings;
 pub mod export;
 mod face;
 mod failure;
@@ -28,6 +30,7 @@ pub mod growth;
 pub mod issue;
 pub mod jobs;
 pub mod keys;
+pub mod live;
 pub mod returns;
 mod secrets;
 pub mod subscribing;
@@ -38,6 +41,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 
 use tokio::sync::Notify;
 
@@ -45,6 +49,7 @@ use crate::config;
 use crate::config::Durability;
 use crate::config::SecretUrl;
 use crate::config::Settings;
+use crate::config::ShownSetting;
 use crate::domain::Timestamp;
 use crate::domain::pick::PickerRules;
 use crate::domain::timetable::Timetable;
@@ -69,6 +74,7 @@ pub use failure::Failure;
 pub use failure::FailureKind;
 pub use failure::FieldFault;
 pub use failure::Outage;
+use live::Live;
 pub use returns::webhooks::Fetch;
 
 /// Source of `now`: the caller brings it, so that a test can.
@@ -99,11 +105,17 @@ impl Clock {
 /// State of a process: the open database, the settings made ready for use, the clock.
 pub struct App {
     /// The settings in force.
-    pub settings: Settings,
+    pub settings: Live<Settings>,
+    /// The settings as file and environment have them.
+    pub(crate) base_settings: Settings,
+    /// Origins of these, once they are known.
+    pub(crate) origins: OnceLock<Vec<ShownSetting>>,
+    /// The desk's settings at the last look.
+    pub(crate) desk_seen: Mutex<Vec<(String, String)>>,
     /// Pages may read straight from it; writes go through the use cases.
     pub storage: Storage,
     /// Facts about the site that every page and mail shows.
-    pub site: Site,
+    pub site: Live<Site>,
     pub(crate) clock: Clock,
     pub(crate) secrets: Secrets,
     /// The ways out; never none.
@@ -115,8 +127,8 @@ pub struct App {
     pub(crate) return_path: ReturnPath,
     /// The mailbox elsewhere that mail comes back to.
     pub(crate) returns: Option<Account>,
-    pub(crate) pick_times: Timetable,
-    pub(crate) send_times: Timetable,
+    pub(crate) pick_times: Live<Timetable>,
+    pub(crate) send_times: Live<Timetable>,
     /// The rules of time zones.
     pub(crate) zones: checks::zones::Zones,
     pub(crate) letters: delivery::template_cache::TemplateCache,
@@ -219,7 +231,7 @@ impl App {
         let secrets = secrets::open(&settings, &storage, clock.now()).await?;
         let storage = storage.named_by(secrets.clone());
         Ok(Arc::new(Self {
-            site: face::site(&settings, &parts.relays, parts.timezone)?,
+            site: Live::new(face::site(&settings, &parts.relays, parts.timezone)?),
             storage,
             clock,
             secrets,
@@ -229,8 +241,8 @@ impl App {
             reply_to: parts.reply_to,
             return_path: parts.return_path,
             returns: parts.returns,
-            pick_times: parts.pick_times,
-            send_times: parts.send_times,
+            pick_times: Live::new(parts.pick_times),
+            send_times: Live::new(parts.send_times),
             zones: parts.zones,
             letters: delivery::template_cache::TemplateCache::default(),
             unpublished: Mutex::default(),
@@ -247,7 +259,10 @@ impl App {
             passkeys: passkeys(&settings),
             providers,
             jobs: jobs::Jobs::default(),
-            settings,
+            base_settings: settings.clone(),
+            origins: OnceLock::new(),
+            desk_seen: Mutex::default(),
+            settings: Live::new(settings),
         }))
     }
 
@@ -269,6 +284,14 @@ impl App {
             timezone: &parts.timezone,
         };
         Ok(timing.unused_times(now))
+    }
+
+    /// Opens the database alone.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn open_database(settings: &Settings) -> Result<Storage, Failure> {
+        Ok(open_storage(settings).await?)
     }
 
     /// The file of a SQLite database.

@@ -73,6 +73,7 @@ impl App {
                 .note_secret_names(&self.secrets.key_names(), self.now())
                 .await?;
         }
+        self.refresh_settings().await?;
         Ok(())
     }
 

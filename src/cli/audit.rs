@@ -4,14 +4,19 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde_json::Value;
 use serde_json::json;
 
 use super::output::Output;
 use super::output::say;
+use super::output::write_out;
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::audit_log::AuditActor;
+use crate::app::audit_log::AuditRequest;
+use crate::app::audit_log::AuditRowView;
 use crate::app::audit_log::AuditSubject;
+use crate::app::audit_log::as_lines;
+use crate::app::audit_log::fault_in_words;
 use crate::domain::audit::AuditAction;
 use crate::storage::audit_log::AuditEntry;
 use crate::storage::audit_log::ChainFault;
@@ -20,60 +25,78 @@ use crate::storage::audit_log::ChainFault;
 pub enum AuditCommand {
     /// Show who changed what, newest first
     List {
-        /// Only this action, like digest.approved
-        #[arg(long, value_name = "ACTION")]
-        what: Option<AuditAction>,
-        /// Only what was done to this: KIND:NAME, like digest:2026-W47, or a subscriber's address
-        #[arg(long, value_name = "SUBJECT")]
-        subject: Option<AuditSubject>,
+        #[command(flatten)]
+        rows: RowsAsked,
         /// Number of rows
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
         limit: i64,
+    },
+    /// Print every row as a line of JSON, newest first
+    Export {
+        #[command(flatten)]
+        rows: RowsAsked,
     },
     /// Check that no row was changed or removed since it was chained; fails if one was
     Verify,
 }
 
+/// Conditions on rows; all must hold.
+#[derive(Debug, clap::Args)]
+pub struct RowsAsked {
+    /// Only this action, like digest.approved
+    #[arg(long, value_name = "ACTION")]
+    what: Option<AuditAction>,
+    /// Only what was done to this: KIND:NAME, like digest:2026-W47, or a subscriber's address
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<AuditSubject>,
+    /// Only what this one did: KIND:ID as the rows have them, or a kind of which there is one, like cli
+    #[arg(long, value_name = "ACTOR")]
+    actor: Option<AuditActor>,
+}
+
+impl From<RowsAsked> for AuditRequest {
+    fn from(rows: RowsAsked) -> Self {
+        Self {
+            what: rows.what,
+            subject: rows.subject,
+            actor: rows.actor,
+        }
+    }
+}
+
+/// Rows that an export reads at a time.
+const PAGE: i64 = 500;
+
 impl AuditCommand {
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
-            Self::List {
-                what,
-                subject,
-                limit,
-            } => {
-                let entries = app.audit_log(what, subject.as_ref(), limit).await?;
+            Self::List { rows, limit } => {
+                let entries = app.audit_log(&rows.into(), None, limit).await?;
                 if entries.is_empty() && !output.json {
                     say("No such change is logged.");
                 }
-                let rows: Vec<Value> = entries.iter().map(as_json).collect();
+                let rows: Vec<AuditRowView<'_>> = entries.iter().map(AuditRowView::from).collect();
                 output.print(&json!({ "rows": rows }), || {
                     entries.iter().map(|entry| line(&app, entry)).collect()
                 })?;
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Export { rows } => export(&app, &rows.into()).await,
             Self::Verify => verify(&app, output).await,
         }
     }
 }
 
-/// The row without its number, which is for the database alone.
-fn as_json(entry: &AuditEntry) -> Value {
-    let AuditEntry { row, link } = entry;
-    let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
-    json!({
-        "at": row.at,
-        "actor_kind": row.actor_kind,
-        "actor": row.actor,
-        "network": row.network,
-        "what": row.what,
-        "subject_kind": row.subject_kind,
-        "subject": row.subject,
-        "detail": detail,
-        "seq": link.as_ref().map(|link| link.seq),
-        "previous_hash": link.as_ref().map(|link| &link.previous_hash),
-        "hash": link.as_ref().map(|link| &link.hash),
-    })
+async fn export(app: &App, asked: &AuditRequest) -> Result<ExitCode, Failure> {
+    let mut before = None;
+    loop {
+        let entries = app.audit_log(asked, before, PAGE).await?;
+        write_out(as_lines(&entries).as_bytes())?;
+        match entries.last() {
+            Some(last) => before = Some(last.row.id),
+            None => return Ok(ExitCode::SUCCESS),
+        }
+    }
 }
 
 fn line(app: &App, entry: &AuditEntry) -> String {
@@ -96,12 +119,8 @@ fn line(app: &App, entry: &AuditEntry) -> String {
 async fn verify(app: &App, output: Output) -> Result<ExitCode, Failure> {
     let check = app.check_audit().await?;
     let fault = check.fault.map(|fault| match fault {
-        ChainFault::Missing(seq) => ("missing", seq, format!("row {seq} is missing")),
-        ChainFault::Changed(seq) => (
-            "changed",
-            seq,
-            format!("row {seq} was changed, or one before it was replaced"),
-        ),
+        ChainFault::Missing(seq) => ("missing", seq, fault_in_words(fault)),
+        ChainFault::Changed(seq) => ("changed", seq, fault_in_words(fault)),
     });
     let document = json!({
         "holds": fault.is_none(),

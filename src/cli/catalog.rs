@@ -1,4 +1,4 @@
-//! `catalog`: check, import, export, remove.
+//! `catalog`: check, import, list, export, remove.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,8 +8,10 @@ use super::output::Output;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::catalogue;
+use crate::app::catalogue::listing::ListRequest;
 use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
+use crate::domain::catalogue_change::EntryKind;
 use crate::storage::catalogue_import::Difference;
 use crate::storage::catalogue_import::ImportMode;
 use crate::storage::catalogue_import::Imported;
@@ -19,7 +21,7 @@ use crate::storage::catalogue_import::ImportedCounts;
 pub enum CatalogCommand {
     /// Show what an import would add, change and remove, without writing anything
     Check {
-        /// A file (.toml, .json), a folder of them, or - for JSON
+        /// A file (.toml, .json), a folder or a zip file of them, or - for JSON
         path: PathBuf,
         /// As for `catalog import --replace`
         #[arg(long)]
@@ -27,7 +29,7 @@ pub enum CatalogCommand {
     },
     /// Import a catalogue, all or nothing; what it does not mention stays
     Import {
-        /// A file (.toml, .json), a folder of them, or - for JSON
+        /// A file (.toml, .json), a folder or a zip file of them, or - for JSON
         path: PathBuf,
         /// Shift all dates by the same amount so that the newest is now (for samples)
         #[arg(long)]
@@ -35,6 +37,17 @@ pub enum CatalogCommand {
         /// Also remove tools, reviews and comparisons that the file does not contain
         #[arg(long)]
         replace: bool,
+        /// Record changed verdicts as corrections: readers who saved a tool are not told
+        #[arg(long)]
+        corrections: bool,
+    },
+    /// List tools, newest first, with their panel, votes, and the last digest they were in
+    List {
+        /// List comparisons instead
+        #[arg(long)]
+        comparisons: bool,
+        #[command(flatten)]
+        conditions: ListConditions,
     },
     /// Export the whole catalogue
     Export {
@@ -42,12 +55,49 @@ pub enum CatalogCommand {
         path: PathBuf,
     },
     /// Remove a comparison, or a tool with its reviews, its votes and the comparisons that name it
+    ///
+    /// Digests that were published stay readable, and so does a comparison that was sent.
     Remove {
         /// Its slug
         slug: Slug,
+        /// Remove the entry of this kind, where a tool and a comparison have the same slug
+        #[arg(long, value_name = "KIND")]
+        kind: Option<EntryKind>,
     },
     /// Take the invented tools of the sample out, with every comparison that names one
     DropSample,
+}
+
+/// Conditions of `catalog list`; all must hold.
+#[derive(Debug, clap::Args)]
+pub struct ListConditions {
+    /// Only names that contain this
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Only this category
+    #[arg(long)]
+    category: Option<String>,
+    /// Only what was never in a digest
+    #[arg(long)]
+    never_sent: bool,
+    /// Only what was not changed for 90 days
+    #[arg(long)]
+    stale: bool,
+    /// Only tools on which a reviewer has not spoken
+    #[arg(long)]
+    missing_reviewer: bool,
+}
+
+impl ListConditions {
+    fn asked(self) -> ListRequest {
+        ListRequest {
+            search: self.search.unwrap_or_default(),
+            category: self.category.unwrap_or_default(),
+            never_sent: self.never_sent,
+            stale: self.stale,
+            missing_reviewer: self.missing_reviewer,
+        }
+    }
 }
 
 impl CatalogCommand {
@@ -74,6 +124,7 @@ impl CatalogCommand {
                 path,
                 dates_to_now,
                 replace,
+                corrections,
             } => {
                 let mut read = catalogue::read(&path)?;
                 if dates_to_now {
@@ -86,6 +137,7 @@ impl CatalogCommand {
                         ImportMode {
                             replace,
                             dry_run: false,
+                            corrections,
                         },
                     )
                     .await?;
@@ -97,8 +149,14 @@ impl CatalogCommand {
                     )
                 })?;
             }
-            Self::Remove { slug } => {
-                let done = app.remove_from_catalogue(&Actor::cli(), &slug).await?;
+            Self::List {
+                comparisons,
+                conditions,
+            } => list(&app, conditions.asked(), comparisons, output).await?,
+            Self::Remove { slug, kind } => {
+                let done = app
+                    .remove_from_catalogue(&Actor::cli(), &slug, kind)
+                    .await?;
                 output.print(&serde_json::json!(done), || named(&done, |_| true))?;
             }
             Self::Export { path } => {
@@ -127,6 +185,25 @@ impl CatalogCommand {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Lists all that meets the conditions, a page of the database at a time.
+async fn list(
+    app: &App,
+    asked: ListRequest,
+    comparisons: bool,
+    output: Output,
+) -> Result<(), Failure> {
+    if comparisons {
+        let rows = app.all_listed_comparisons(&asked).await?;
+        return output.print(&serde_json::json!({ "comparisons": rows }), || {
+            rows.iter().map(ToString::to_string).collect()
+        });
+    }
+    let rows = app.all_listed_tools(&asked).await?;
+    output.print(&serde_json::json!({ "tools": rows }), || {
+        rows.iter().map(ToString::to_string).collect()
+    })
 }
 
 fn counts(done: &Imported) -> String {

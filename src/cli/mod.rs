@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod relays;
 mod serve;
+mod settings;
 mod stopping;
 mod subscribers;
 mod turns;
@@ -96,9 +97,16 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Check everything that must be right before a real send
-    Doctor,
-    /// Show the settings in force, and where each came from
-    Config,
+    Doctor {
+        /// Print a text for whoever helps: versions, database, findings, settings that are not the default; secrets are masked
+        #[arg(long)]
+        support: bool,
+    },
+    /// Show the settings in force, and where each came from; set those that may be set at the desk
+    Config {
+        #[command(subcommand)]
+        change: Option<settings::ConfigChange>,
+    },
 }
 
 /// Runs the command line of this process.
@@ -203,10 +211,12 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         } else {
             App::open_existing(settings, clock).await?
         };
+        app.note_origins(loaded.shown());
         // On SQLite there is nobody else to do it, and nothing to coordinate.
         if !app.storage.is_postgres() {
             app.migrate().await?;
         }
+        app.refresh_settings().await?;
         Ok(app)
     };
     match arguments.command {
@@ -235,11 +245,15 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
                 .run(&loaded.settings, &Clock::system(), output)
                 .await
         }
-        Command::Doctor => {
+        Command::Doctor { support: true } => operations::support(&*open().await?, output).await,
+        Command::Doctor { support: false } => {
             let open = App::open_existing(loaded.settings.clone(), Clock::system());
             operations::doctor(open, &loaded.settings.database.url.shown(), output).await
         }
-        Command::Config => operations::config(&loaded, output),
+        Command::Config { change: None } => settings::show(&loaded, output).await,
+        Command::Config {
+            change: Some(change),
+        } => change.run(&*open().await?, output).await,
     }
 }
 

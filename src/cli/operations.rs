@@ -1,4 +1,4 @@
-//! `migrate`, `doctor`, `config`.
+//! `migrate`, `doctor`.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -8,14 +8,11 @@ use tokio::time::Instant;
 use tokio::time::timeout;
 
 use super::output::Output;
-use super::output::say;
 use crate::app::App;
-use crate::app::Clock;
 use crate::app::Failure;
 use crate::app::check_result::CheckResult;
 use crate::app::check_result::Severity;
 use crate::app::checks::doctor::DOCTOR_MAX;
-use crate::config::Loaded;
 
 pub async fn migrate(app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
     app.migrate().await?;
@@ -73,20 +70,15 @@ pub async fn doctor(
     })
 }
 
-pub fn config(loaded: &Loaded, output: Output) -> Result<ExitCode, Failure> {
-    for sentence in App::advice(&loaded.settings, Clock::system().now())? {
-        say(sentence);
-    }
-    let shown = loaded.shown();
-    output.print(&serde_json::json!({ "settings": shown }), || {
-        shown.iter().fold(String::new(), |mut text, setting| {
-            let _ = writeln!(
-                text,
-                "{} = {}  # {}",
-                setting.key, setting.value, setting.origin
-            );
-            text
-        })
-    })?;
+/// Prints facts, findings and settings for whoever helps.
+pub async fn support(app: &App, output: Output) -> Result<ExitCode, Failure> {
+    let findings = app.examine_within(DOCTOR_MAX).await;
+    let text = app.support_text(&findings).await?;
+    let document = serde_json::json!({
+        "facts": app.diagnostics().await?,
+        "findings": findings,
+        "settings": app.setting_views().await?,
+    });
+    output.print(&document, || text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -147,6 +147,13 @@ impl ServeArguments {
                 Ok(())
             });
         }
+        {
+            let (app, stop) = (app.clone(), stop.clone());
+            roles.spawn(async move {
+                app.follow_settings_until(&stop).await;
+                Ok(())
+            });
+        }
         if let Some(listener) = listeners.desk {
             roles.spawn(web::serve(app.clone(), listener, Pages::Desk, stop.clone()));
         }

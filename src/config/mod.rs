@@ -1,6 +1,7 @@
 //! Floor 2: the settings. Plain data; it builds nothing.
 //!
-//! Three layers, the later wins: the defaults below, a TOML file, environment variables (`VERDICTS_SECTION__KEY`).
+//! Four layers, the later wins: the defaults below, what the desk sets (`desk_layer`, added once the database is open), a TOML file,
+//! environment variables (`VERDICTS_SECTION__KEY`).
 //! An unknown key or a bad value is an error that names it and where it stands. A section's file holds its keys, their
 //! defaults and their limits, in that order.
 
@@ -8,6 +9,7 @@ mod bounces;
 mod database;
 mod database_hosts;
 mod desk;
+mod desk_layer;
 mod environment;
 mod face;
 mod faults;
@@ -42,6 +44,10 @@ pub use database_hosts::DatabaseHosts;
 pub use desk::ByteSize;
 pub use desk::DeskSettings;
 pub use desk::SecondFactor;
+pub use desk_layer::DESK_KEYS;
+pub use desk_layer::DeskKey;
+pub use desk_layer::ValueKind;
+pub use desk_layer::desk_key;
 pub use face::DARK_GROUND;
 pub use inbound::InboundSettings;
 pub use mail::DkimKey;

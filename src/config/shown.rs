@@ -4,6 +4,7 @@
 use figment::value::Value;
 
 use super::Loaded;
+use super::Settings;
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -16,31 +17,40 @@ pub struct ShownSetting {
     pub origin: String,
 }
 
-impl Loaded {
-    /// Every setting, in the order of the file.
-    pub fn shown(&self) -> Vec<ShownSetting> {
+impl Settings {
+    /// Every setting with its value as it would stand in the file, in the order of the file; secrets are masked.
+    pub fn values(&self) -> Vec<(String, serde_json::Value)> {
         let mut out = Vec::new();
-        let Ok(serde_json::Value::Object(sections)) = serde_json::to_value(&self.settings) else {
+        let Ok(serde_json::Value::Object(sections)) = serde_json::to_value(self) else {
             return out;
         };
         for (section, keys) in sections {
-            self.collect(&section, keys, &mut out);
+            collect(&section, keys, &mut out);
         }
         out
     }
+}
 
-    fn collect(&self, key: &str, value: serde_json::Value, out: &mut Vec<ShownSetting>) {
-        if let serde_json::Value::Object(keys) = value {
-            for (name, value) in keys {
-                self.collect(&format!("{key}.{name}"), value, out);
-            }
-            return;
+fn collect(key: &str, value: serde_json::Value, out: &mut Vec<(String, serde_json::Value)>) {
+    if let serde_json::Value::Object(keys) = value {
+        for (name, value) in keys {
+            collect(&format!("{key}.{name}"), value, out);
         }
-        out.push(ShownSetting {
-            key: key.into(),
-            value: without_unset(value),
-            origin: self.origin(key),
-        });
+        return;
+    }
+    out.push((key.into(), without_unset(value)));
+}
+
+impl Loaded {
+    /// Every setting, in the order of the file.
+    pub fn shown(&self) -> Vec<ShownSetting> {
+        let values = self.settings.values().into_iter();
+        let shown = |(key, value): (String, serde_json::Value)| ShownSetting {
+            origin: self.origin(&key),
+            key,
+            value,
+        };
+        values.map(shown).collect()
     }
 
     fn origin(&self, key: &str) -> String {

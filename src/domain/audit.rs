@@ -38,6 +38,10 @@ super::named! {
         DigestFinished => "digest.finished",
         /// Tools and comparisons were imported.
         CatalogueImported => "catalogue.imported",
+        /// A tool or a comparison was added by itself.
+        CatalogueAdded => "catalogue.added",
+        /// A tool or a comparison was changed by itself.
+        CatalogueChanged => "catalogue.changed",
         /// A tool or a comparison was taken out.
         CatalogueRemoved => "catalogue.removed",
         /// The sample was taken out.
@@ -108,6 +112,8 @@ super::named! {
         UserIdentityUnlinked => "user.identity_unlinked",
         /// A user chose which mails they get.
         UserMailsChosen => "user.mails_chosen",
+        /// A setting was set at the desk or by a command, or given back to its default.
+        SettingChanged => "setting.changed",
         /// The site's secret was lost, and replaced.
         SecretReplaced => "secret.replaced",
     }
@@ -130,6 +136,8 @@ super::named! {
         Domain => "domain",
         /// A relay, by its name.
         Relay => "relay",
+        /// A setting, by its key.
+        Setting => "setting",
         /// An entry of the suppression list, by its keyed hash.
         Suppression => "suppression",
     }

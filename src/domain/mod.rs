@@ -2,7 +2,7 @@
 //! Refusals and the brake: [`brake`].
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`] with [`answer`] and [`quote`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`] with [`digest_note`], [`subscriber`] with [`subscriber_filter`], [`reader`], [`secret`], [`token`] with `seal`, [`rendered_mail`](rendered_mail),
+//! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`] with [`publication`], [`catalogue_change`], [`answer`] and [`quote`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`] with [`digest_note`], [`subscriber`] with [`subscriber_filter`], [`reader`], [`secret`], [`token`] with `seal`, [`rendered_mail`](rendered_mail),
 //! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`] with [`issue_text`], [`user`], [`job`].
 
 pub mod actor;
@@ -11,6 +11,7 @@ pub mod answer;
 pub mod audit;
 pub mod brake;
 pub mod catalogue;
+pub mod catalogue_change;
 pub mod colour;
 pub mod delivery;
 pub mod digest;
@@ -29,6 +30,7 @@ pub mod pick;
 pub mod pick_reason;
 pub mod places;
 pub mod progress;
+pub mod publication;
 pub mod quota;
 pub mod quote;
 pub mod reader;

@@ -197,6 +197,16 @@ impl Secrets {
         self.id_named(b'j', text)
     }
 
+    /// The same for a row of the audit log: the place from which a page goes on.
+    pub fn audit_name(&self, row: i64) -> String {
+        self.name(b'a', row)
+    }
+
+    /// The row that [`Secrets::audit_name`] gave that name; `None` for any other text.
+    pub fn audit_named(&self, text: &str) -> Option<i64> {
+        self.id_named(b'a', text)
+    }
+
     fn id_named(&self, kind: u8, text: &str) -> Option<i64> {
         let bytes = data_encoding::BASE32_NOPAD
             .decode(text.to_ascii_uppercase().as_bytes())

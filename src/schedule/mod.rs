@@ -32,7 +32,11 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) -> Result<(), Failure> 
     scheduler.add(job).await.map_err(fault)?;
     scheduler.start().await.map_err(fault)?;
     while !stop.is_cancelled() {
-        if let Err(failure) = app.tick().await {
+        let ticked = async {
+            app.tick().await?;
+            app.note_tick().await
+        };
+        if let Err(failure) = ticked.await {
             tracing::error!(
                 cause = failure.cause(),
                 "scheduled work failed; retrying at the next minute: {failure}"

@@ -38,6 +38,8 @@ pub(super) enum ChangeSubject<'a> {
     Catalogue(&'a str),
     /// By its slug.
     Segment(&'a str),
+    /// By its key.
+    Setting(&'a str),
     Domain(&'a str),
     Relay(&'a str),
     /// By the keyed hash.
@@ -46,7 +48,7 @@ pub(super) enum ChangeSubject<'a> {
 
 impl ChangeAuthor<'_> {
     /// Writes the row of a change into the change's transaction; nothing for a reader, whose history has it. `detail` holds numbers and
-    /// codes, never a text that a person wrote.
+    /// codes, never a text that a person wrote, but for the catalogue's, which is published.
     pub(super) async fn note(
         self,
         tx: &mut Tx,
@@ -90,6 +92,7 @@ impl ChangeAuthor<'_> {
             }
             ChangeSubject::Catalogue(slug) => (SubjectKind::Catalogue, slug.to_owned()),
             ChangeSubject::Segment(slug) => (SubjectKind::Segment, slug.to_owned()),
+            ChangeSubject::Setting(key) => (SubjectKind::Setting, key.to_owned()),
             ChangeSubject::Domain(name) => (SubjectKind::Domain, name.to_owned()),
             ChangeSubject::Relay(name) => (SubjectKind::Relay, name.to_owned()),
             ChangeSubject::Suppression(hash) => (SubjectKind::Suppression, hash.to_owned()),
@@ -104,6 +107,19 @@ pub struct AuditFilter<'a> {
     pub what: Option<AuditAction>,
     /// Only what was done to this.
     pub subject: Option<(SubjectKind, &'a str)>,
+    /// Only what this one did: kind and id.
+    pub actor: Option<(&'a str, &'a str)>,
+    /// Only what comes before the row with this number.
+    pub before: Option<i64>,
+}
+
+/// State of the chain, without a look at its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainState {
+    /// Rows that are chained.
+    pub chained: u64,
+    /// Rows that wait for their place.
+    pub waiting: u64,
 }
 
 /// A row, and its place in the chain once it has one.
@@ -226,47 +242,89 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
-    /// The newest `count` rows that pass the filter, newest first.
+    /// The newest `count` rows that pass the filter, newest first. The most particular condition finds them, by its index; the others
+    /// look at what it finds.
     pub async fn audit_log(
         &self,
         filter: AuditFilter<'_>,
         count: i64,
     ) -> Result<Vec<AuditEntry>, StorageError> {
         let mut reader = self.read().await?;
-        let what = filter.what.map(AuditAction::as_str);
-        let rows: Vec<AuditLogRow> = match (filter.subject, what) {
-            (None, None) => all!(
-                reader,
-                entries!("order by at desc, id desc limit $1"),
-                count
-            )?,
-            (None, Some(what)) => all!(
-                reader,
-                entries!("where what = $1 order by at desc, id desc limit $2"),
-                what,
-                count
-            )?,
-            (Some((kind, subject)), None) => all!(
+        let (at, id) = match filter.before {
+            None => (i64::MAX, i64::MAX),
+            Some(id) => {
+                let row: Option<(i64,)> =
+                    optional!(reader, "select at from audit where id = $1", id)?;
+                (row.map_or(i64::MAX, |(at,)| at), id)
+            }
+        };
+        let what = filter.what.map_or("", AuditAction::as_str);
+        let (actor_kind, actor) = filter.actor.unwrap_or_default();
+        let rows: Vec<AuditLogRow> = if let Some((kind, subject)) = filter.subject {
+            all!(
                 reader,
                 entries!(
-                    "where subject_kind = $1 and subject = $2 order by at desc, id desc limit $3"
+                    "where subject_kind = $1 and subject = $2 and at <= $3 and (at < $3 or id < $4)
+                       and ($5 = '' or what = $5) and ($6 = '' or actor_kind = $6 and actor = $7)
+                     order by at desc, id desc limit $8"
                 ),
                 kind.as_str(),
                 subject,
+                at,
+                id,
+                what,
+                actor_kind,
+                actor,
                 count
-            )?,
-            (Some((kind, subject)), Some(what)) => all!(
+            )?
+        } else if filter.actor.is_some() {
+            all!(
                 reader,
                 entries!(
-                    "where subject_kind = $1 and subject = $2 and what = $3 order by at desc, id desc limit $4"
+                    "where actor_kind = $1 and actor = $2 and at <= $3 and (at < $3 or id < $4) and ($5 = '' or what = $5)
+                     order by at desc, id desc limit $6"
                 ),
-                kind.as_str(),
-                subject,
+                actor_kind,
+                actor,
+                at,
+                id,
                 what,
                 count
-            )?,
+            )?
+        } else if !what.is_empty() {
+            all!(
+                reader,
+                entries!(
+                    "where what = $1 and at <= $2 and (at < $2 or id < $3) order by at desc, id desc limit $4"
+                ),
+                what,
+                at,
+                id,
+                count
+            )?
+        } else {
+            all!(
+                reader,
+                entries!(
+                    "where at <= $1 and (at < $1 or id < $2) order by at desc, id desc limit $3"
+                ),
+                at,
+                id,
+                count
+            )?
         };
         Ok(rows.into_iter().map(AuditEntry::from).collect())
+    }
+
+    /// Returns how many rows are chained, and how many wait.
+    pub async fn chain_state(&self) -> Result<ChainState, StorageError> {
+        let mut reader = self.read().await?;
+        let (chained,): (i64,) = one!(reader, "select seq from audit_head where id = 1")?;
+        let (waiting,): (i64,) = one!(reader, "select count(*) from audit where seq is null")?;
+        Ok(ChainState {
+            chained: chained.unsigned_abs(),
+            waiting: waiting.unsigned_abs(),
+        })
     }
 
     /// Gives the next `count` rows their place in the chain, in the order of their time; answers how many got one.

@@ -233,7 +233,7 @@ impl Storage {
 pub const WORDS_MAX: usize = 4;
 
 /// A `like` pattern for a word anywhere in a text.
-fn pattern(word: &str) -> String {
+pub(super) fn pattern(word: &str) -> String {
     let mut pattern = String::from("%");
     for c in word.to_lowercase().chars() {
         if matches!(c, '%' | '_' | '!') {

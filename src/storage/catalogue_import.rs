@@ -1,4 +1,4 @@
-//! Writing the catalogue: import, all or nothing, and taking tools, comparisons or the sample out.
+//! Importing a catalogue, all or nothing.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -10,13 +10,17 @@ use crate::domain::catalogue::Comparison;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::catalogue::category_key;
+use crate::domain::catalogue_change::FieldChange;
+use crate::domain::catalogue_change::comparison_changes;
+use crate::domain::catalogue_change::own_changes;
+use crate::domain::catalogue_change::review_changes;
 use crate::storage::Storage;
 use crate::storage::StorageError;
 use crate::storage::Tx;
-use crate::storage::audit_log::ChangeSubject;
 use crate::storage::catalogue::ComparisonRow;
 use crate::storage::catalogue::comparison_from;
 use crate::storage::catalogue::tools_by_slug;
+use crate::storage::changes::correct_panel;
 use crate::storage::changes::note_panel;
 
 /// Counts of an import for things of one kind.
@@ -39,6 +43,8 @@ pub struct ImportMode {
     pub replace: bool,
     /// Only tell what would be done.
     pub dry_run: bool,
+    /// A panel whose verdict differs was written down wrong: its history is corrected, and readers who saved the tool are not told.
+    pub corrections: bool,
 }
 
 /// One thing that an import adds, changes or removes.
@@ -50,6 +56,9 @@ pub struct Difference {
     pub kind: &'static str,
     /// Its slug; of a review the tool's and the reviewer.
     pub name: String,
+    /// The fields that differ, of what is changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldChange>,
 }
 
 /// Counts of an import.
@@ -65,13 +74,45 @@ pub struct Imported {
     pub differences: Vec<Difference>,
 }
 
+/// Changed things whose fields the audit log keeps of one import.
+const LOGGED_MAX: usize = 100;
+
 impl Imported {
-    /// The numbers alone, for the audit log.
-    fn counted(&self) -> serde_json::Value {
-        serde_json::json!({ "tools": self.tools, "reviews": self.reviews, "comparisons": self.comparisons })
+    /// The numbers, and what changed by field, for the audit log.
+    pub(super) fn logged(&self) -> serde_json::Value {
+        let fields = |difference: &Difference| {
+            let fields = difference.fields.iter();
+            let fields: serde_json::Map<_, _> = fields
+                .map(|change| (change.field.clone(), change.logged()))
+                .collect();
+            serde_json::json!({ "change": difference.change, "kind": difference.kind, "name": difference.name, "fields": fields })
+        };
+        let changes: Vec<serde_json::Value> = self
+            .differences
+            .iter()
+            .take(LOGGED_MAX)
+            .map(fields)
+            .collect();
+        serde_json::json!({
+            "tools": self.tools,
+            "reviews": self.reviews,
+            "comparisons": self.comparisons,
+            "differences": changes,
+            "more": self.differences.len().saturating_sub(LOGGED_MAX),
+        })
     }
 
-    fn note(&mut self, kind: &'static str, change: &'static str, name: String) {
+    pub(super) fn note(&mut self, kind: &'static str, change: &'static str, name: String) {
+        self.note_changed(kind, change, name, Vec::new());
+    }
+
+    fn note_changed(
+        &mut self,
+        kind: &'static str,
+        change: &'static str,
+        name: String,
+        fields: Vec<FieldChange>,
+    ) {
         let counts = match kind {
             "tool" => &mut self.tools,
             "review" => &mut self.reviews,
@@ -86,7 +127,12 @@ impl Imported {
                 return;
             }
         }
-        self.differences.push(Difference { change, kind, name });
+        self.differences.push(Difference {
+            change,
+            kind,
+            name,
+            fields,
+        });
     }
 }
 
@@ -132,11 +178,16 @@ impl Storage {
             if let Some(first) = spellings.get(&category_key(&whole.category)) {
                 whole.category.clone_from(first);
             }
-            write_tool(&mut tx, &whole, before, &mut done).await?;
-            note_panel(&mut tx, &whole, now).await?;
+            write_tool(&mut tx, &whole, before, &mut done, now).await?;
+            match before {
+                Some(before) if mode.corrections => {
+                    correct_panel(&mut tx, before, &whole, now).await?;
+                }
+                _ => note_panel(&mut tx, &whole, now).await?,
+            }
         }
         for comparison in comparisons {
-            write_comparison(&mut tx, comparison, &mut done).await?;
+            write_comparison(&mut tx, comparison, &mut done, now).await?;
         }
         if mode.replace {
             let kept: HashSet<&str> = comparisons.iter().map(|c| c.slug.as_str()).collect();
@@ -152,7 +203,7 @@ impl Storage {
         }
         if !mode.dry_run {
             if !done.differences.is_empty() {
-                let detail = done.counted();
+                let detail = done.logged();
                 self.author(actor)
                     .note(&mut tx, AuditAction::CatalogueImported, None, &detail, now)
                     .await?;
@@ -161,74 +212,10 @@ impl Storage {
         }
         Ok(Ok(done))
     }
-
-    /// Takes the comparison with that slug out, or the tool with its reviews, its votes and the comparisons that name it; of two
-    /// with one slug the comparison. `None` if there is neither. Published digests stay as they are.
-    pub async fn remove_from_catalogue(
-        &self,
-        actor: &Actor,
-        slug: &Slug,
-        now: Timestamp,
-    ) -> Result<Option<Imported>, StorageError> {
-        let mut tx = self.begin().await?;
-        let mut done = Imported::default();
-        remove_comparison(&mut tx, slug.as_str(), &mut done).await?;
-        if done.differences.is_empty() {
-            let named: Vec<(String,)> = all!(
-                tx,
-                "select slug from comparisons where left_tool = $1 or right_tool = $1 order by slug",
-                slug.as_str()
-            )?;
-            for (comparison,) in &named {
-                remove_comparison(&mut tx, comparison, &mut done).await?;
-            }
-            remove_tool(&mut tx, slug.as_str(), &mut done).await?;
-        }
-        if done.differences.is_empty() {
-            return Ok(None);
-        }
-        let subject = Some(ChangeSubject::Catalogue(slug.as_str()));
-        let detail = done.counted();
-        self.author(actor)
-            .note(
-                &mut tx,
-                AuditAction::CatalogueRemoved,
-                subject,
-                &detail,
-                now,
-            )
-            .await?;
-        tx.commit().await?;
-        Ok(Some(done))
-    }
-
-    /// Takes the invented tools and their comparisons out; answers how many there were of each. Digests that were
-    /// published stay as they are, for they carry their own content.
-    pub async fn drop_sample(
-        &self,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<(u64, u64), StorageError> {
-        let mut tx = self.begin().await?;
-        let comparisons = execute!(
-            tx,
-            "delete from comparisons where sample = 1 or left_tool in (select slug from tools where sample = 1)
-             or right_tool in (select slug from tools where sample = 1)"
-        )?;
-        let tools = execute!(tx, "delete from tools where sample = 1")?;
-        if tools + comparisons > 0 {
-            let detail = serde_json::json!({ "tools": tools, "comparisons": comparisons });
-            self.author(actor)
-                .note(&mut tx, AuditAction::SampleDropped, None, &detail, now)
-                .await?;
-        }
-        tx.commit().await?;
-        Ok((tools, comparisons))
-    }
 }
 
 /// Returns how each category is spelled: as the tools do that the document leaves alone, or as its first one does.
-async fn spellings(
+pub(super) async fn spellings(
     tx: &mut Tx,
     tools: &[Tool],
     replace: bool,
@@ -249,7 +236,7 @@ async fn spellings(
     Ok(spellings)
 }
 
-async fn remove_comparison(
+pub(super) async fn remove_comparison(
     tx: &mut Tx,
     slug: &str,
     done: &mut Imported,
@@ -261,7 +248,11 @@ async fn remove_comparison(
 }
 
 /// No comparison may name it any more.
-async fn remove_tool(tx: &mut Tx, slug: &str, done: &mut Imported) -> Result<(), StorageError> {
+pub(super) async fn remove_tool(
+    tx: &mut Tx,
+    slug: &str,
+    done: &mut Imported,
+) -> Result<(), StorageError> {
     let reviews: Vec<(String,)> = all!(
         tx,
         "select reviewer from reviews where tool = $1 order by position",
@@ -276,23 +267,18 @@ async fn remove_tool(tx: &mut Tx, slug: &str, done: &mut Imported) -> Result<(),
     Ok(())
 }
 
-async fn write_tool(
-    tx: &mut Tx,
-    tool: &Tool,
-    known: Option<&Tool>,
-    done: &mut Imported,
-) -> Result<(), StorageError> {
+/// Notes which reviews of a tool differ.
+fn note_reviews(tool: &Tool, known: Option<&Tool>, done: &mut Imported) {
     for review in &tool.reviews {
-        let change = match known.and_then(|known| known.review_by(review.reviewer)) {
-            Some(old) if old == review => "unchanged",
+        let old = known.and_then(|known| known.review_by(review.reviewer));
+        let fields = old.map(|old| review_changes(old, review));
+        let change = match &fields {
+            Some(fields) if fields.is_empty() => "unchanged",
             Some(_) => "changed",
             None => "added",
         };
-        done.note(
-            "review",
-            change,
-            format!("{} {}", tool.slug, review.reviewer),
-        );
+        let name = format!("{} {}", tool.slug, review.reviewer);
+        done.note_changed("review", change, name, fields.unwrap_or_default());
     }
     for gone in known
         .iter()
@@ -305,22 +291,40 @@ async fn write_tool(
             format!("{} {}", tool.slug, gone.reviewer),
         );
     }
+}
+
+/// Writes a tool with its reviews, unless it is there as it is.
+pub(super) async fn write_tool(
+    tx: &mut Tx,
+    tool: &Tool,
+    known: Option<&Tool>,
+    done: &mut Imported,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    note_reviews(tool, known, done);
     let change = match known {
         Some(known) if known == tool => "unchanged",
         Some(_) => "changed",
         None => "added",
     };
-    done.note("tool", change, tool.slug.to_string());
+    let fields = known.map(|known| own_changes(Some(known), Some(tool)));
+    done.note_changed(
+        "tool",
+        change,
+        tool.slug.to_string(),
+        fields.unwrap_or_default(),
+    );
     if change == "unchanged" {
         return Ok(());
     }
     execute!(
         tx,
-        "insert into tools (slug, name, category, tagline, description, url, pricing, entry_price, published_at, sample)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        "insert into tools (slug, name, category, tagline, description, url, pricing, entry_price, published_at, sample, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          on conflict (slug) do update set name = excluded.name, category = excluded.category, tagline = excluded.tagline,
            description = excluded.description, url = excluded.url, pricing = excluded.pricing,
-           entry_price = excluded.entry_price, published_at = excluded.published_at, sample = excluded.sample",
+           entry_price = excluded.entry_price, published_at = excluded.published_at, sample = excluded.sample,
+           updated_at = case when tools.updated_at < excluded.updated_at then excluded.updated_at else tools.updated_at + 1 end",
         tool.slug.as_str(),
         &tool.name,
         &tool.category,
@@ -330,7 +334,8 @@ async fn write_tool(
         &tool.pricing,
         &tool.entry_price,
         tool.published_at.timestamp_millis(),
-        i64::from(tool.sample)
+        i64::from(tool.sample),
+        now.timestamp_millis()
     )?;
     execute!(
         tx,
@@ -353,35 +358,47 @@ async fn write_tool(
     Ok(())
 }
 
-async fn write_comparison(
+/// Writes a comparison, unless it is there as it is.
+pub(super) async fn write_comparison(
     tx: &mut Tx,
     comparison: &Comparison,
     done: &mut Imported,
+    now: Timestamp,
 ) -> Result<(), StorageError> {
     let old: Option<ComparisonRow> = optional!(
         tx,
         "select slug, left_tool, right_tool, published_at, sample from comparisons where slug = $1",
         comparison.slug.as_str()
     )?;
-    let change = match old.map(comparison_from) {
-        Some(Ok(old)) if old == *comparison => "unchanged",
+    let old = old.map(comparison_from).transpose()?;
+    let change = match &old {
+        Some(old) if old == comparison => "unchanged",
         Some(_) => "changed",
         None => "added",
     };
-    done.note("comparison", change, comparison.slug.to_string());
+    let fields = old.map(|old| comparison_changes(Some(&old), Some(comparison)));
+    done.note_changed(
+        "comparison",
+        change,
+        comparison.slug.to_string(),
+        fields.unwrap_or_default(),
+    );
     if change == "unchanged" {
         return Ok(());
     }
     execute!(
         tx,
-        "insert into comparisons (slug, left_tool, right_tool, published_at, sample) values ($1, $2, $3, $4, $5)
+        "insert into comparisons (slug, left_tool, right_tool, published_at, sample, updated_at) values ($1, $2, $3, $4, $5, $6)
          on conflict (slug) do update set left_tool = excluded.left_tool, right_tool = excluded.right_tool,
-           published_at = excluded.published_at, sample = excluded.sample",
+           published_at = excluded.published_at, sample = excluded.sample,
+           updated_at = case when comparisons.updated_at < excluded.updated_at then excluded.updated_at
+             else comparisons.updated_at + 1 end",
         comparison.slug.as_str(),
         comparison.left.as_str(),
         comparison.right.as_str(),
         comparison.published_at.timestamp_millis(),
-        i64::from(comparison.sample)
+        i64::from(comparison.sample),
+        now.timestamp_millis()
     )?;
     Ok(())
 }

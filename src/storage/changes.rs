@@ -11,6 +11,7 @@ use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::digest::VerdictChange;
 use crate::domain::from_millis;
+use crate::domain::publication::is_draft;
 use crate::domain::reader::PanelPoint;
 use crate::domain::reader::turns;
 
@@ -49,43 +50,106 @@ pub(super) async fn points_since(
     Ok(rows.into_iter().map(point_from).collect())
 }
 
-/// Writes down how a tool's panel stands, if that is something new. The first time counts from the verdict's own date.
+/// Writes down how a tool's panel stands, if that is something new. The first time counts from the verdict's own date. Before that date
+/// nobody has read a verdict: whatever it was is replaced, and of a draft nothing is kept.
 pub(super) async fn note_panel(
     tx: &mut Tx,
     tool: &Tool,
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    let panel = tool.panel();
-    let points: i64 = tool
-        .reviews
-        .iter()
-        .map(|review| i64::from(review.score))
-        .sum();
+    let stands = Stands::of(tool);
+    if tool.published_at > now {
+        execute!(
+            tx,
+            "delete from panel_history where tool = $1 and at > $2",
+            tool.slug.as_str(),
+            now.timestamp_millis()
+        )?;
+    }
     let last: Option<PointRow> = optional!(
         tx,
         "select at, ships, skips, points from panel_history where tool = $1 order by at desc limit 1",
         tool.slug.as_str()
     )?;
     let at = match &last {
-        Some(row)
-            if (row.ships, row.skips, row.points)
-                == (panel.ships.into(), panel.skips.into(), points) =>
-        {
-            return Ok(());
-        }
-        Some(row) => now.timestamp_millis().max(row.at + 1),
+        Some(row) if stands.is(row) => return Ok(()),
+        _ if is_draft(tool.published_at) => return Ok(()),
+        Some(row) => now
+            .max(tool.published_at)
+            .timestamp_millis()
+            .max(row.at + 1),
         None => tool.published_at.timestamp_millis(),
     };
+    stands.add(tx, tool, at).await
+}
+
+/// Corrects how a tool's panel stands: the newest point of its history, and what readers who saved it at that point are compared with. So
+/// nobody is told of a verdict that changed. Without a history, begins one.
+pub(super) async fn correct_panel(
+    tx: &mut Tx,
+    before: &Tool,
+    tool: &Tool,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let (old, stands) = (before.panel(), Stands::of(tool));
+    let corrected = execute!(
+        tx,
+        "update panel_history set ships = $2, skips = $3, points = $4
+         where tool = $1 and at = (select max(at) from panel_history where tool = $1)",
+        tool.slug.as_str(),
+        stands.ships,
+        stands.skips,
+        stands.points
+    )?;
+    if corrected == 0 {
+        return note_panel(tx, tool, now).await;
+    }
     execute!(
         tx,
-        "insert into panel_history (tool, at, ships, skips, points) values ($1, $2, $3, $4, $5)",
+        "update bookmarks set ships = $2, skips = $3 where tool = $1 and ships = $4 and skips = $5",
         tool.slug.as_str(),
-        at,
-        i64::from(panel.ships),
-        i64::from(panel.skips),
-        points
+        stands.ships,
+        stands.skips,
+        i64::from(old.ships),
+        i64::from(old.skips)
     )?;
     Ok(())
+}
+
+/// Votes and points of a panel.
+struct Stands {
+    ships: i64,
+    skips: i64,
+    points: i64,
+}
+
+impl Stands {
+    fn of(tool: &Tool) -> Self {
+        let panel = tool.panel();
+        let scores = tool.reviews.iter().map(|review| i64::from(review.score));
+        Self {
+            ships: panel.ships.into(),
+            skips: panel.skips.into(),
+            points: scores.sum(),
+        }
+    }
+
+    fn is(&self, row: &PointRow) -> bool {
+        (row.ships, row.skips, row.points) == (self.ships, self.skips, self.points)
+    }
+
+    async fn add(&self, tx: &mut Tx, tool: &Tool, at: i64) -> Result<(), StorageError> {
+        execute!(
+            tx,
+            "insert into panel_history (tool, at, ships, skips, points) values ($1, $2, $3, $4, $5)",
+            tool.slug.as_str(),
+            at,
+            self.ships,
+            self.skips,
+            self.points
+        )?;
+        Ok(())
+    }
 }
 
 fn point_from(row: PointRow) -> PanelPoint {

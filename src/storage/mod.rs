@@ -5,13 +5,13 @@
 //!
 //! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`,
 //!   `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
-//! - Catalogue: [`catalogue`], [`catalogue_import`] with `changes`, [`votes`], [`browsing`], [`bookmarks`].
+//! - Catalogue: [`catalogue`], [`catalogue_import`] and [`catalogue_edit`] with `changes` and `catalogue_removal`, [`catalogue_list`], [`votes`], [`browsing`], [`bookmarks`].
 //! - Subscribers: [`subscribers`] with `history`, [`quotas`] and `transactional`, [`reminders`], [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`], [`growth`] with [`growth_figures`].
 //! - Digests: [`digests`] with [`drafts`] and [`approvals`], [`publishing`] with [`variants`] and [`corrections`], [`digest_results`] with [`roll_ups`].
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
 //!   judges leases; [`relays`], [`failed_deliveries`], [`retrying`], [`waits`], [`audit`].
 //! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`returned`], [`suppressions`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
-//! - Operation: [`user_notices`], [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`audit_log`], [`observations`], [`dns_checks`], `statistics`.
+//! - Operation: [`settings`], [`user_notices`], [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`audit_log`], [`observations`], [`dns_checks`], [`diagnostics`], `statistics`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,10 +116,14 @@ pub mod browsing;
 mod call_limits;
 mod carry_over;
 pub mod catalogue;
+pub mod catalogue_edit;
 pub mod catalogue_import;
+pub mod catalogue_list;
+mod catalogue_removal;
 mod changes;
 pub mod clock;
 pub mod corrections;
+pub mod diagnostics;
 pub mod digest_results;
 pub mod digests;
 pub mod dns_checks;
@@ -170,6 +174,7 @@ mod servers;
 mod session;
 pub mod sessions;
 pub mod set_aside;
+pub mod settings;
 mod statistics;
 pub mod subscriber_list;
 pub mod subscribers;

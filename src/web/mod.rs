@@ -282,10 +282,10 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
 
 /// Gives a request up that takes longer than [`LONGEST`], with words: it waits for a database that is locked, or for a body.
 async fn in_time(request: Request, next: Next) -> Response {
-    let longest = match request.uri().path() {
-        // A file takes as long as its way.
-        desk::UPLOAD => LONGEST_UPLOAD,
-        _ => LONGEST,
+    // A file takes as long as its way.
+    let longest = match desk::UPLOADS.contains(&request.uri().path()) {
+        true => LONGEST_UPLOAD,
+        false => LONGEST,
     };
     match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,

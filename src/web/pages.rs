@@ -85,9 +85,13 @@ async fn comparison(
         return Err(Problem::not_found());
     };
     let now = web.app.now();
-    let found = web.app.read_comparison(&slug, now).await?;
-    let Some((matchup, related)) = found else {
-        return Err(Problem::not_found());
+    let (matchup, related) = match web.app.read_comparison(&slug, now).await? {
+        Some(found) => found,
+        // A mail that was sent leads here, whatever became of the catalogue since.
+        None => match web.app.sent_comparison(&slug).await? {
+            Some(matchup) => (matchup, Vec::new()),
+            None => return Err(Problem::not_found()),
+        },
     };
     let tools = [&matchup.comparison.left, &matchup.comparison.right];
     let visit = visit(&web, &holder, &tools).await?;

@@ -24,7 +24,7 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Which libraries may be named in one room only, or in a few.
-const HOMES: [(&str, &str); 22] = [
+const HOMES: [(&str, &str); 23] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("pulldown_cmark", "render"),
@@ -42,6 +42,7 @@ const HOMES: [(&str, &str); 22] = [
     ("tower_http", "web"),
     ("tokio_cron_scheduler", "schedule"),
     ("clap", "cli"),
+    ("zip", "app"),
     ("argon2", "identity"),
     ("totp_rs", "identity"),
     ("webauthn_rs", "identity"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tokio_util::sync::CancellationToken;
+use verdicts::app::audit_log::AuditRequest;
 use verdicts::app::audit_log::AuditSubject;
 use verdicts::app::issue::preflight::Preflight;
 use verdicts::app::issue::sending::SendOrder;
@@ -25,7 +26,10 @@ use crate::support::on_both;
 use crate::support::run_raw_sql;
 
 async fn log(test_app: &TestApp) -> Vec<AuditEntry> {
-    let log = test_app.app.audit_log(None, None, 10_000).await;
+    let log = test_app
+        .app
+        .audit_log(&AuditRequest::default(), None, 10_000)
+        .await;
     log.expect("the audit log")
 }
 
@@ -75,7 +79,7 @@ on_both! {
         test_app.app.add_subscriber(&hand, &"bob@example.org".parse().expect("an address"), "at the fair", false).await.expect("added");
         let name = |entry: &AuditEntry| entry.row.subject.clone().expect("a subject");
         let of_reader = AuditSubject::Subscriber(READER.parse().expect("an address"));
-        let about = test_app.app.audit_log(None, Some(&of_reader), 100).await.expect("rows");
+        let about = test_app.app.audit_log(&AuditRequest { subject: Some(of_reader), ..AuditRequest::default() }, None, 100).await.expect("rows");
         let whats: Vec<&str> = about.iter().map(|entry| entry.row.what.as_str()).collect();
         assert_eq!(whats, ["suppression.removed", "subscriber.bounced"], "newest first, by the address that the log does not have");
         assert_eq!(name(&about[0]), name(&about[1]));
@@ -137,7 +141,7 @@ on_both! {
         test_app.app.send_digest(&cli, order, &stop, &std::sync::Arc::default(), |_| {}).await.ok();
         let life: Vec<String> = done(&test_app).await.into_iter().filter(|row| row.contains(" digest.")).collect();
         assert_eq!(life, ["cli digest.drafted", "cli digest.cancelled"]);
-        let rows = test_app.app.audit_log(Some(AuditAction::DigestCancelled), None, 10).await.expect("rows");
+        let rows = test_app.app.audit_log(&AuditRequest { what: Some(AuditAction::DigestCancelled), ..AuditRequest::default() }, None, 10).await.expect("rows");
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].row.subject_kind.as_deref(), rows[0].row.subject.clone()), (Some("digest"), Some(slot.to_string())));
     }

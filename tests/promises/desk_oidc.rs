@@ -137,7 +137,7 @@ on_both! {
         assert!(writer.page(&format!("/desk/account/identities/{name}/remove")).await.contains("method=\"post\""));
         assert!(writer.press(&format!("/desk/account/identities/{name}/remove"), &[]).await.contains("no longer linked"));
         assert!(refusal(by_provider(&Browser::at(&test_app), &provider, BEGIN).await).await.contains("not linked"));
-        let log = test_app.app.audit_log(None, None, 100).await.expect("the audit log");
+        let log = test_app.app.audit_log(&Default::default(), None, 100).await.expect("the audit log");
         let what: Vec<_> = log.into_iter().map(|entry| entry.row.what).filter(|what| what.contains("identity")).collect();
         assert_eq!(what, ["user.identity_unlinked", "user.identity_linked"]);
     }
@@ -291,7 +291,7 @@ on_both! {
             assert!(refusal(try_it(groups).await).await.contains("none of the roles"));
         }
         assert_eq!(role_of(&test_app, "ada@desk.example").await, Some(Role::Editor));
-        let log = test_app.app.audit_log(None, None, 100).await.expect("the audit log");
+        let log = test_app.app.audit_log(&Default::default(), None, 100).await.expect("the audit log");
         let changes = log.iter().filter(|entry| entry.row.what == "user.role_changed" && entry.row.actor_kind == "system").count();
         assert_eq!(changes, 4);
     }

@@ -75,7 +75,7 @@ async fn prove(browser: &Browser<'_>, device: &mut Authenticator) -> Response {
 
 /// The actions of the audit log about users, the latest first.
 async fn actions(test_app: &TestApp) -> Vec<String> {
-    let log = test_app.app.audit_log(None, None, 100).await;
+    let log = test_app.app.audit_log(&Default::default(), None, 100).await;
     let log = log.expect("the audit log");
     log.into_iter()
         .map(|entry| entry.row.what)

@@ -1,6 +1,6 @@
 //! The catalogue document: TOML or JSON in, domain types out, and back.
 
-mod fields;
+pub(super) mod fields;
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -21,6 +21,7 @@ use crate::domain::catalogue::Score;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::catalogue::Verdict;
+use crate::domain::publication::is_draft;
 use crate::domain::quote::QUOTE_MAX;
 
 /// Tools and comparisons that fit together, as far as one document can tell.
@@ -197,21 +198,20 @@ impl Catalogue {
             .collect()
     }
 
-    /// Moves all dates alike, so that the newest is `now`.
+    /// Moves all dates alike, so that the newest is `now`; drafts have none.
     pub fn move_dates_to(&mut self, now: Timestamp) {
-        let dates = self
-            .tools
-            .iter()
-            .map(|t| t.published_at)
-            .chain(self.comparisons.iter().map(|c| c.published_at));
-        let Some(newest) = dates.max() else { return };
-        let shift = now - newest;
-        self.tools
-            .iter_mut()
-            .for_each(|tool| tool.published_at += shift);
-        self.comparisons
-            .iter_mut()
-            .for_each(|comparison| comparison.published_at += shift);
+        let tools = self.tools.iter_mut().map(|tool| &mut tool.published_at);
+        let comparisons = self.comparisons.iter_mut().map(|c| &mut c.published_at);
+        let mut dates: Vec<&mut Timestamp> = tools
+            .chain(comparisons)
+            .filter(|date| !is_draft(**date))
+            .collect();
+        let Some(newest) = dates.iter().map(|date| **date).max() else {
+            return;
+        };
+        for date in &mut dates {
+            **date += now - newest;
+        }
     }
 }
 

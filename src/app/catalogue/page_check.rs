@@ -5,6 +5,7 @@ use crate::app::Failure;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::Slug;
+use crate::domain::publication::is_draft;
 use crate::render::RenderError;
 use crate::render::page;
 use crate::render::page::SignUpForm;
@@ -74,6 +75,9 @@ impl App {
             (&matchup.left.tool.name, matchup.left.tool.published_at),
             (&matchup.right.tool.name, matchup.right.tool.published_at),
         ];
+        if let Some((what, _)) = sides.iter().find(|(_, at)| is_draft(*at)) {
+            return Ok(format!("{what} is a draft"));
+        }
         let later = sides
             .into_iter()
             .find(|(_, published_at)| *published_at > moment);

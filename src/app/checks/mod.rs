@@ -2,6 +2,7 @@
 
 pub(super) mod addresses;
 pub(super) mod compiled_in;
+pub mod diagnostics;
 pub mod doctor;
 pub(super) mod metrics;
 pub(super) mod proxies;

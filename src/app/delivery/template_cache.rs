@@ -68,6 +68,14 @@ impl TemplateCache {
             .map(|(_, ready)| ready.clone())
     }
 
+    /// Forgets every template: they are made anew, by other settings.
+    pub(crate) fn forget(&self) {
+        self.known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clear();
+    }
+
     fn keep(&self, name: TemplateName, ready: Arc<CachedTemplate>) {
         let mut kept = self
             .known

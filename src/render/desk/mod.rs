@@ -1,16 +1,20 @@
 //! The desk's pages. What stands around each is here; signing in is in [`gate`], [`passkeys`] and [`providers`], one's own account in [`account`], users in [`users`],
-//! subscribers in [`subscribers`] and [`subscriber`], a week and its mail in [`week`], its text in [`write`], its results in [`results`]; charts are drawn in [`chart`].
+//! subscribers in [`subscribers`] and [`subscriber`], tools and comparisons in [`catalogue`] and [`catalogue_import`], a week and its mail in [`week`], its text in [`write`], its results in [`results`]; charts are drawn in [`chart`].
 
 mod account;
+mod catalogue;
+mod catalogue_import;
 pub mod chart;
 mod deliverability;
 mod gate;
 mod growth;
 mod jobs;
 mod notices;
+mod operation;
 mod passkeys;
 mod providers;
 mod results;
+mod settings;
 mod subscriber;
 mod subscribers;
 mod users;
@@ -31,6 +35,28 @@ pub use account::SessionView;
 pub use account::account;
 pub use account::recovery_codes;
 pub use account::second_factor;
+pub use catalogue::CatalogueFilterView;
+pub use catalogue::CatalogueList;
+pub use catalogue::ComparisonFormView;
+pub use catalogue::ComparisonLine;
+pub use catalogue::EntryField;
+pub use catalogue::PublishFields;
+pub use catalogue::ReviewFields;
+pub use catalogue::ToolCardView;
+pub use catalogue::ToolFormView;
+pub use catalogue::ToolLine;
+pub use catalogue::VerdictQuestion;
+pub use catalogue::catalogue_comparisons;
+pub use catalogue::catalogue_tools;
+pub use catalogue::comparison_form;
+pub use catalogue::tool_card;
+pub use catalogue::tool_form;
+pub use catalogue_import::CatalogueImportView;
+pub use catalogue_import::ChangedField;
+pub use catalogue_import::CountLine;
+pub use catalogue_import::DifferenceLine;
+pub use catalogue_import::catalogue_import;
+pub use catalogue_import::catalogue_upload;
 pub use deliverability::DeliverabilityView;
 pub use deliverability::DeskRelay;
 pub use deliverability::DnsView;
@@ -66,6 +92,11 @@ pub use notices::NoticeLine;
 pub use notices::NoticeMailLine;
 pub use notices::NoticesView;
 pub use notices::notices;
+pub use operation::AuditLine;
+pub use operation::AuditPageView;
+pub use operation::FindingLine;
+pub use operation::audit;
+pub use operation::diagnostics;
 pub use passkeys::PasskeyForm;
 pub use passkeys::PasskeyView;
 pub use passkeys::passkey_new;
@@ -76,6 +107,11 @@ pub use results::BesideRow;
 pub use results::LeaverRow;
 pub use results::ResultsView;
 pub use results::left;
+pub use settings::SettingForm;
+pub use settings::SettingLine;
+pub use settings::SettingSection;
+pub use settings::setting;
+pub use settings::settings;
 pub use subscriber::ConsentView;
 pub use subscriber::HistoryLine;
 pub use subscriber::ReportView;
@@ -159,51 +195,102 @@ pub fn grouped(count: u64) -> String {
     text
 }
 
-/// A part of the desk that the navigation leads to.
-struct DeskPlace {
+/// A page that the navigation leads to.
+struct DeskPart {
     path: &'static str,
     words: &'static str,
     area: Area,
     level: AccessLevel,
 }
 
-/// The parts of the desk, in the order in which a week uses them.
-const PLACES: [DeskPlace; 6] = [
+const fn part(path: &'static str, words: &'static str, area: Area, level: AccessLevel) -> DeskPart {
+    DeskPart {
+        path,
+        words,
+        area,
+        level,
+    }
+}
+
+/// A place of the navigation: one page, or several with tabs between them.
+struct DeskPlace {
+    words: &'static str,
+    parts: &'static [DeskPart],
+}
+
+/// The places of the desk, in the order in which a week uses them.
+const PLACES: [DeskPlace; 7] = [
     DeskPlace {
-        path: "/desk",
         words: "This week",
-        area: Area::Results,
-        level: AccessLevel::Read,
+        parts: &[part("/desk", "This week", Area::Results, AccessLevel::Read)],
     },
     DeskPlace {
-        path: "/desk/digests",
         words: "Digests",
-        area: Area::Results,
-        level: AccessLevel::Read,
+        parts: &[part(
+            "/desk/digests",
+            "Digests",
+            Area::Results,
+            AccessLevel::Read,
+        )],
     },
     DeskPlace {
-        path: "/desk/subscribers",
+        words: "Catalogue",
+        parts: &[
+            part("/desk/tools", "Tools", Area::Catalogue, AccessLevel::Read),
+            part(
+                "/desk/comparisons",
+                "Comparisons",
+                Area::Catalogue,
+                AccessLevel::Read,
+            ),
+            part(
+                "/desk/catalogue/import",
+                "Import",
+                Area::Catalogue,
+                AccessLevel::Write,
+            ),
+        ],
+    },
+    DeskPlace {
         words: "Subscribers",
-        area: Area::Subscribers,
-        level: AccessLevel::Masked,
+        parts: &[part(
+            "/desk/subscribers",
+            "Subscribers",
+            Area::Subscribers,
+            AccessLevel::Masked,
+        )],
     },
     DeskPlace {
-        path: "/desk/growth",
         words: "Growth",
-        area: Area::Results,
-        level: AccessLevel::Read,
+        parts: &[part(
+            "/desk/growth",
+            "Growth",
+            Area::Results,
+            AccessLevel::Read,
+        )],
     },
     DeskPlace {
-        path: "/desk/deliverability",
         words: "Deliverability",
-        area: Area::Results,
-        level: AccessLevel::Read,
+        parts: &[part(
+            "/desk/deliverability",
+            "Deliverability",
+            Area::Results,
+            AccessLevel::Read,
+        )],
     },
     DeskPlace {
-        path: "/desk/users",
-        words: "Users",
-        area: Area::Settings,
-        level: AccessLevel::Read,
+        words: "Settings",
+        parts: &[
+            part("/desk/settings", "Site", Area::Settings, AccessLevel::Read),
+            part("/desk/users", "Users", Area::Settings, AccessLevel::Read),
+            part("/desk/audit", "Audit log", Area::Audit, AccessLevel::Read),
+            part(
+                "/desk/diagnostics",
+                "Diagnostics",
+                Area::Settings,
+                AccessLevel::Read,
+            ),
+        ],
     },
 ];
 
@@ -212,6 +299,38 @@ struct NavLink {
     path: &'static str,
     words: &'static str,
     is_here: bool,
+}
+
+/// The navigation of a user who looks at a page of `here`: the places, and the tabs of the place that it belongs to.
+fn navigation(user: &User, here: &str) -> (Vec<NavLink>, Vec<NavLink>) {
+    let (mut nav, mut tabs) = (Vec::new(), Vec::new());
+    for place in &PLACES {
+        let parts = place.parts.iter();
+        let parts: Vec<&DeskPart> = parts
+            .filter(|part| user.role.may(part.area, part.level))
+            .collect();
+        let Some(first) = parts.first() else { continue };
+        let is_here = parts.iter().any(|part| part.path == here);
+        nav.push(NavLink {
+            path: first.path,
+            // Whoever may see one page of several is led to it by its own name.
+            words: if parts.len() == 1 {
+                first.words
+            } else {
+                place.words
+            },
+            is_here,
+        });
+        if is_here && parts.len() > 1 {
+            let tab = |part: &&DeskPart| NavLink {
+                path: part.path,
+                words: part.words,
+                is_here: part.path == here,
+            };
+            tabs = parts.iter().map(tab).collect();
+        }
+    }
+    (nav, tabs)
 }
 
 /// Frame of every page.
@@ -223,6 +342,7 @@ pub struct DeskFrame<'a> {
     user: Option<&'a User>,
     notice: Option<&'a str>,
     nav: Vec<NavLink>,
+    tabs: Vec<NavLink>,
 }
 
 impl<'a> DeskFrame<'a> {
@@ -236,6 +356,7 @@ impl<'a> DeskFrame<'a> {
             user: None,
             notice: None,
             nav: Vec::new(),
+            tabs: Vec::new(),
         }
     }
 
@@ -247,19 +368,12 @@ impl<'a> DeskFrame<'a> {
         here: &str,
         notice: Option<&'a str>,
     ) -> Self {
-        let nav = PLACES
-            .iter()
-            .filter(|place| user.role.may(place.area, place.level))
-            .map(|place| NavLink {
-                path: place.path,
-                words: place.words,
-                is_here: place.path == here,
-            })
-            .collect();
+        let (nav, tabs) = navigation(user, here);
         Self {
             user: Some(user),
             notice,
             nav,
+            tabs,
             ..Self::gate(site, title)
         }
     }

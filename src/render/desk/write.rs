@@ -92,7 +92,7 @@ pub struct LineView {
 /// A field that two editors changed.
 pub struct ClashView {
     /// Its label.
-    pub label: &'static str,
+    pub label: String,
     /// As this editor wrote it,
     pub mine: String,
     /// and as the other did.

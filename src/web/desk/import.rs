@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::FromRequest;
-use axum::extract::Multipart;
 use axum::extract::RawQuery;
 use axum::extract::Request;
 use axum::extract::State;
@@ -22,6 +20,7 @@ use super::access::Me;
 use super::answers;
 use super::jobs;
 use super::subscribers::HERE;
+use super::uploads;
 use crate::app::jobs::Upload;
 use crate::app::subscribing::columns::Mapping;
 use crate::app::subscribing::list::ImportTerms;
@@ -47,7 +46,6 @@ pub(super) async fn look(State(web): State<Web>, Me(who): Me) -> Page {
     Ok(Html(upload_page(&web, &who, None)?))
 }
 
-/// Takes the file in as it comes: what is in memory does not grow with it.
 pub(super) async fn upload(
     State(web): State<Web>,
     Me(who): Me,
@@ -56,40 +54,18 @@ pub(super) async fn upload(
     let refused = |words: String| -> Result<Response, Problem> {
         Ok(answers::refused(upload_page(&web, &who, Some(words))?))
     };
-    let largest = &web.app.settings.desk.largest_upload;
-    let incomplete = || {
-        format!(
-            "The file did not come whole, or is larger than {largest} (desk.largest_upload). Nothing was kept."
-        )
+    let (name, draft) = match uploads::receive(&web, request).await? {
+        Ok(file) => file,
+        Err(words) => return refused(words),
     };
-    let Ok(mut form) = Multipart::from_request(request, &web).await else {
-        return refused(incomplete());
-    };
-    let mut draft = web.app.begin_upload()?;
-    let mut name = String::new();
-    loop {
-        let mut field = match form.next_field().await {
-            Ok(Some(field)) if field.name() == Some("file") => field,
-            Ok(Some(_)) => continue,
-            Ok(None) => break,
-            Err(_) => return refused(incomplete()),
-        };
-        name = field.file_name().unwrap_or_default().to_owned();
-        loop {
-            match field.chunk().await {
-                Ok(Some(piece)) => draft.write(&piece)?,
-                Ok(None) => break,
-                Err(_) => return refused(incomplete()),
-            }
-        }
-    }
     match web.app.keep_upload(draft, &name) {
         Ok(key) => Ok(Redirect::to(&format!("{HERE}/import/{key}")).into_response()),
         Err(failure) => refused(jobs::sentence(failure)?),
     }
 }
 
-fn known(web: &Web, key: &str) -> Result<Arc<Upload>, Problem> {
+/// A file that came and is still kept.
+pub(super) fn known(web: &Web, key: &str) -> Result<Arc<Upload>, Problem> {
     web.app.upload(key).ok_or_else(|| {
         let sentence = "That file is kept no more: it is for an hour, and only by the process that got it. Choose it again.";
         Problem::new(axum::http::StatusCode::GONE, "The file is gone", sentence)

@@ -1,16 +1,22 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`], [`results`], [`growth`], [`deliverability`] with [`deliverability_view`] and [`suppressions`].
+//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`settings`], [`audit`], [`diagnostics`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`] with [`uploads`], [`bulk`] and [`jobs`], [`catalogue_list`], [`tool_edit`] with [`tool_view`], [`comparison_edit`] with [`entry_form`], [`catalogue_import`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`], [`results`], [`growth`], [`deliverability`] with [`deliverability_view`] and [`suppressions`].
 
 mod access;
 mod account;
 mod answers;
+mod audit;
 mod bulk;
+mod catalogue_import;
+mod catalogue_list;
+mod comparison_edit;
 mod correct;
 mod deliverability;
 mod deliverability_view;
+mod diagnostics;
 mod edit;
+mod entry_form;
 mod first_run;
 mod growth;
 mod import;
@@ -21,6 +27,7 @@ mod passkeys;
 mod prepare_view;
 mod results;
 mod review;
+mod settings;
 mod sign_in;
 mod subscriber;
 mod subscriber_change;
@@ -28,6 +35,9 @@ mod subscriber_new;
 mod subscriber_view;
 mod subscribers;
 mod suppressions;
+mod tool_edit;
+mod tool_view;
+mod uploads;
 mod users;
 mod week;
 mod week_sum;
@@ -58,8 +68,8 @@ use access::Route;
 
 pub use access::Demand;
 
-/// Address that a file is sent to.
-pub(super) const UPLOAD: &str = "/desk/subscribers/import";
+/// Addresses that a file is sent to.
+pub(super) const UPLOADS: [&str; 2] = ["/desk/subscribers/import", catalogue_import::IMPORT];
 
 /// The largest form, in bytes: an introduction in the most verbose encoding.
 const LARGEST_TEXT: usize = 256 << 10;
@@ -80,9 +90,7 @@ fn table() -> Vec<Route> {
     let recent_erase = Demand::recent(Area::Erase, Write);
     let lift = Demand::level(Area::Suppressions, Write);
     let recent_lift = Demand::recent(Area::Suppressions, Write);
-    let settings = Demand::level(Area::Settings, Write);
-    let recent_settings = Demand::recent(Area::Settings, Write);
-    vec![
+    let mut routes = vec![
         Route::get("/desk/setup/{token}", Demand::Link, first_run::look),
         Route::post("/desk/setup/{token}", Demand::Link, first_run::set_up),
         Route::get(
@@ -297,14 +305,92 @@ fn table() -> Vec<Route> {
         ),
         Route::post("/desk/account/mails", own, notices::choose),
         Route::post("/desk/account/sessions/end", own, account::end_sessions),
-        Route::get("/desk/users", settings, users::list),
+    ];
+    routes.extend(catalogue_table());
+    routes.extend(operation_table());
+    routes
+}
+
+/// The routes of the catalogue.
+fn catalogue_table() -> Vec<Route> {
+    let catalogue = Demand::level(Area::Catalogue, AccessLevel::Read);
+    let entry = Demand::level(Area::Catalogue, AccessLevel::Write);
+    vec![
+        Route::get("/desk/tools", catalogue, catalogue_list::tools),
+        Route::get("/desk/tools/new", entry, tool_edit::look_at_new),
+        Route::post("/desk/tools/new", entry, tool_edit::add),
+        Route::get("/desk/tools/{slug}/edit", entry, tool_edit::look),
+        Route::post("/desk/tools/{slug}/edit", entry, tool_edit::save),
+        Route::get(
+            "/desk/tools/{slug}/preview",
+            entry,
+            tool_edit::preview_saved,
+        ),
+        Route::post("/desk/tools/{slug}/preview", entry, tool_edit::preview),
+        Route::post("/desk/tools/{slug}/preview/card", entry, tool_edit::card),
+        Route::get(
+            "/desk/tools/{slug}/remove",
+            entry,
+            tool_edit::look_at_removal,
+        ),
+        Route::post("/desk/tools/{slug}/remove", entry, tool_edit::remove),
+        Route::get("/desk/comparisons", catalogue, catalogue_list::comparisons),
+        Route::get("/desk/comparisons/new", entry, comparison_edit::look_at_new),
+        Route::post("/desk/comparisons/new", entry, comparison_edit::add),
+        Route::get(
+            "/desk/comparisons/{slug}/edit",
+            entry,
+            comparison_edit::look,
+        ),
+        Route::post(
+            "/desk/comparisons/{slug}/edit",
+            entry,
+            comparison_edit::save,
+        ),
+        Route::get(
+            "/desk/comparisons/{slug}/remove",
+            entry,
+            comparison_edit::look_at_removal,
+        ),
+        Route::post(
+            "/desk/comparisons/{slug}/remove",
+            entry,
+            comparison_edit::remove,
+        ),
+        Route::get("/desk/catalogue/export", catalogue, catalogue_list::export),
+        Route::get(catalogue_import::IMPORT, entry, catalogue_import::look),
+        Route::post(catalogue_import::IMPORT, entry, catalogue_import::upload).with_file(),
+        Route::get(
+            "/desk/catalogue/import/{upload}",
+            entry,
+            catalogue_import::compare,
+        ),
+        Route::post(
+            "/desk/catalogue/import/{upload}",
+            entry,
+            catalogue_import::apply,
+        ),
+    ]
+}
+
+/// The routes of settings, users, audit log and diagnostics.
+fn operation_table() -> Vec<Route> {
+    let log = Demand::level(Area::Audit, AccessLevel::Read);
+    let owner = Demand::level(Area::Settings, AccessLevel::Write);
+    let recent_settings = Demand::recent(Area::Settings, AccessLevel::Write);
+    vec![
+        Route::get("/desk/settings", owner, settings::list),
+        Route::get("/desk/settings/{key}", owner, settings::look),
+        Route::post("/desk/settings/{key}", recent_settings, settings::change),
+        Route::get(audit::AUDIT, log, audit::list),
+        Route::get("/desk/audit/export", log, audit::export),
+        Route::post("/desk/audit/verify", log, audit::verify),
+        Route::get(diagnostics::DIAGNOSTICS, owner, diagnostics::look),
+        Route::post(diagnostics::DIAGNOSTICS, owner, diagnostics::check),
+        Route::get("/desk/users", owner, users::list),
         Route::post("/desk/users", recent_settings, users::add),
         Route::post("/desk/users/{name}/role", recent_settings, users::set_role),
-        Route::get(
-            "/desk/users/{name}/{change}",
-            settings,
-            users::look_at_change,
-        ),
+        Route::get("/desk/users/{name}/{change}", owner, users::look_at_change),
         Route::post(
             "/desk/users/{name}/{change}",
             recent_settings,

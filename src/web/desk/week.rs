@@ -235,7 +235,7 @@ pub(super) async fn mail(
 }
 
 /// Nothing of the page runs or leads anywhere in its frame.
-const ARCHIVE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; \
+pub(super) const ARCHIVE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; \
                               sandbox allow-popups";
 
 /// The digest's page as it will stand in the archive, for a frame of the preview.

@@ -346,7 +346,7 @@ async fn conflict_view(web: &Web, conflict: &Conflict) -> Result<ConflictView, P
         .zip(theirs)
         .filter(|(mine, theirs)| mine.value != theirs.value)
         .map(|(mine, theirs)| ClashView {
-            label: mine.label,
+            label: mine.label.to_owned(),
             mine: mine.value,
             theirs: theirs.value,
         })

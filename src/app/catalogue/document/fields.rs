@@ -5,7 +5,12 @@ use serde::Serialize;
 
 use crate::domain::Timestamp;
 use crate::domain::address::is_noncharacter;
+use crate::domain::publication::draft_date;
+use crate::domain::publication::is_draft;
 use crate::domain::to_millis;
+
+/// Date of publication of what has none.
+const DRAFT: &str = "draft";
 
 /// One line of 1 to `MAX` characters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,7 +117,7 @@ impl From<WebAddress> for String {
     }
 }
 
-/// RFC 3339 with an offset, as TOML's own date or as a text, cut to milliseconds.
+/// RFC 3339 with an offset, as TOML's own date or as a text, cut to milliseconds; or `draft`.
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentTime(pub Timestamp);
 
@@ -128,9 +133,12 @@ impl<'de> Deserialize<'de> for DocumentTime {
             Either::Date(date) => date.to_string(),
             Either::Text(text) => text,
         };
+        if text == DRAFT {
+            return Ok(Self(draft_date()));
+        }
         let moment: Timestamp = text.parse().map_err(|_| {
             serde::de::Error::custom(format!(
-                "{text:?} is not a moment: expected one like 2026-11-16T09:00:00Z"
+                "{text:?} is not a moment: expected one like 2026-11-16T09:00:00Z, or \"draft\""
             ))
         })?;
         if !(0..=253_402_300_799).contains(&moment.timestamp()) {
@@ -144,6 +152,9 @@ impl<'de> Deserialize<'de> for DocumentTime {
 
 impl Serialize for DocumentTime {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if is_draft(self.0) {
+            return serializer.serialize_str(DRAFT);
+        }
         serializer.serialize_str(&self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
     }
 }
