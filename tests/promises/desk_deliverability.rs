@@ -178,7 +178,7 @@ on_both! {
         assert!(seen.into_inner());
         let unknown = editor.press("/desk/deliverability/relays/try", &[("relay", "nowhere")]).await;
         assert!(unknown.contains("There is no relay nowhere"), "{unknown}");
-        let log = test_app.app.audit_log(None, None, 50).await.expect("rows");
+        let log = test_app.app.audit_log(&Default::default(), None, 50).await.expect("rows");
         assert!(log.iter().any(|row| row.row.what.as_str() == "relay.tried"), "{log:?}");
     }
 

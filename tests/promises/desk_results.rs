@@ -186,7 +186,7 @@ on_both! {
         assert_eq!(lines.next(), Some("subscriber,email,state,skip_reason,attempts,queued_at,started_at,finished_at,relay,reply"));
         assert_eq!((lines.clone().count(), lines.clone().filter(|line| line.contains(",sent,")).count()), (6, 4), "{text}");
         assert!(lines.any(|line| line.contains("refused@two.example,failed,,1,") && line.contains("552 5.7.0")), "{text}");
-        let log = test_app.app.audit_log(None, None, 50).await.expect("rows");
+        let log = test_app.app.audit_log(&Default::default(), None, 50).await.expect("rows");
         assert!(log.iter().any(|row| row.row.what.as_str() == "digest.ledger_exported"), "{log:?}");
         test_app.wait(TimeDelta::minutes(11));
         assert_eq!(editor.post(&path, &[]).await.status(), StatusCode::SEE_OTHER, "only after a recent sign-in");
