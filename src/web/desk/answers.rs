@@ -11,6 +11,7 @@ use axum_extra::extract::cookie::Cookie;
 use axum_extra::extract::cookie::CookieJar;
 use axum_extra::extract::cookie::SameSite;
 use chrono::TimeDelta;
+use tower_http::csrf::ProtectionError;
 
 use super::super::Web;
 use super::super::answer::Problem;
@@ -133,6 +134,13 @@ pub fn next_of(query: Option<&str>) -> Option<String> {
 pub fn format_time(web: &Web, moment: Timestamp) -> String {
     let local = moment.with_timezone(&web.app.site.timezone);
     format!("{}, {}", web.app.site.day(moment), local.format("%H:%M"))
+}
+
+/// A form that another site's page sent with this browser's cookies.
+pub fn refuse_foreign(_: ProtectionError) -> Response {
+    let sentence = "That did not come from a page of the desk, so nothing was done. Open the desk and press the button there. If you did just \
+                    that: the desk is asked by another address than desk.base_url (or site.base_url) says, or a proxy changes the Host header.";
+    Problem::new(StatusCode::FORBIDDEN, "Not from there", sentence).into_response()
 }
 
 #[cfg(test)]

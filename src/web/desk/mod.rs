@@ -48,7 +48,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::Method;
-use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::middleware::map_response;
@@ -56,10 +55,8 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use tower_http::csrf::CsrfLayer;
-use tower_http::csrf::ProtectionError;
 
 use super::Web;
-use super::answer::Problem;
 use super::pages::immutable;
 use crate::domain::user::AccessLevel;
 use crate::domain::user::Area;
@@ -421,7 +418,7 @@ pub(super) fn routes(web: &Web) -> Router<Web> {
     let desk = desk
         .layer(DefaultBodyLimit::max(LARGEST_TEXT))
         .layer(from_fn_with_state(web.clone(), access::recognise))
-        .layer(csrf.with_rejection_response(refuse_foreign))
+        .layer(csrf.with_rejection_response(answers::refuse_foreign))
         .layer(from_fn_with_state(web.clone(), access::open))
         .layer(map_response(keep_private));
     Router::new()
@@ -436,13 +433,6 @@ async fn stylesheet() -> impl IntoResponse {
 
 async fn script() -> impl IntoResponse {
     immutable("text/javascript; charset=utf-8", desk::script().text)
-}
-
-/// A form that another site's page sent with this browser's cookies.
-fn refuse_foreign(_: ProtectionError) -> Response {
-    let sentence = "That did not come from a page of the desk, so nothing was done. Open the desk and press the button there. If you did just \
-                    that: the desk is asked by another address than desk.base_url (or site.base_url) says, or a proxy changes the Host header.";
-    Problem::new(StatusCode::FORBIDDEN, "Not from there", sentence).into_response()
 }
 
 /// No cache keeps a page of the desk, and nobody learns its addresses. `same-origin` and not `no-referrer`: with that, browsers send forms
