@@ -1,10 +1,11 @@
 //! How fast the pages are, and what a digest costs that differs from reader to reader:
-//! `cargo bench --bench pages [-- PARTS] [--seconds N] [--readers N] [--choices N]`.
+//! `cargo bench --bench pages [-- PARTS] [--seconds N] [--readers N] [--choices N] [--deliveries N]`.
 //!
 //! | part | measures |
 //! | --- | --- |
 //! | `doors` | requests a second, median and 99th percentile: a comparison's page, a vote, a sign-up, against `/healthz` of the same server |
 //! | `personal` | publishing for 200,000 readers with 1,000 distinct choices, against everybody's digest for the same readers |
+//! | `desk` | time to the first byte of each screen of the desk, over 1,000,000 subscribers and 10,000,000 deliveries; over 100 ms is marked |
 //!
 //! On SQLite, and on PostgreSQL where it is installed. Both drive the compiled program from outside; `doors` by `wrk` (Debian:
 //! wrk) on the same machine, so that the two share its cores. Each part prints a table for docs/performance.md.
@@ -17,6 +18,7 @@
 #[path = "../../tests/promises/support/postgres/mod.rs"]
 mod postgres;
 
+mod desk;
 mod doors;
 mod personal;
 mod place;
@@ -44,7 +46,7 @@ async fn main() {
     let wanted = |part: &str| {
         !arguments
             .iter()
-            .any(|a| ["doors", "personal"].contains(&a.as_str()))
+            .any(|a| ["doors", "personal", "desk"].contains(&a.as_str()))
             || arguments.iter().any(|a| a == part)
     };
     let number =
@@ -88,6 +90,18 @@ async fn main() {
                 number("--choices", 1_000),
             )
             .await;
+        }
+    }
+    if wanted("desk") {
+        println!("\n| database | screen | first byte, median, ms | longest, ms |");
+        println!("| --- | --- | ---: | ---: |");
+        for place in places() {
+            let (readers, deliveries) = (
+                number("--readers", 1_000_000),
+                number("--deliveries", 10_000_000),
+            );
+            let slow = desk::run(place, readers, deliveries).await;
+            println!("| | screens over 100 ms | {slow} | |");
         }
     }
 }

@@ -108,7 +108,7 @@ fn category(n: usize) -> String {
     format!("Category {}", char::from(b'A' + n as u8))
 }
 
-fn catalogue() -> String {
+pub fn catalogue() -> String {
     let mut text = String::new();
     for n in 0..CATEGORIES * IN_EACH {
         let published = format!("2026-11-{:02}T{:02}:00:00Z", 18 + n % 6, n % 24);

@@ -2,6 +2,7 @@
 
 use std::io::BufRead as _;
 use std::io::BufReader;
+use std::io::Write as _;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -104,6 +105,19 @@ impl Place {
             "{arguments:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+
+    /// Runs a command to its end, with that line on its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], line: &str) {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let mut input = child.stdin.take().expect("a pipe");
+        writeln!(input, "{line}").expect("written");
+        drop(input);
+        assert!(child.wait().expect("its end").success(), "{arguments:?}");
     }
 
     /// Starts a command and waits for the first line of its log with `words` in it.
