@@ -360,7 +360,7 @@ def not_said():
     asked = "\n\nOn Tue, 24 Nov 2026 at 08:00, Ship or Skip wrote:\n\n" + marked(QUOTED[ASKED])
     doubts = [
         "Yes\n\nbut I did not sign up for this", "OK\nbut I did not sign up for this", "Ja,\ndas war ich nicht.", "Ja\n\nNein, doch nicht", "Yes?", "Yes, who is this?", "No", "Not me", "Yes, I received your mail. I never asked for it.", "Yes - wrong person.", "Nein", "Non", "Oui\nmais ce n'était pas moi", "Sí\nNo fui yo",
-        "Sim, mas não fui eu", "Sì\nma non sono stato io", "Ja, maar ik was het niet", "Tak\nto nie ja", "はい\n違います", "نعم\nلست أنا", "Yes\n\nRegards\nOttoline\n\nPS: please do not add me yet", "Yes\n\nSpam Versuch", "Yes, please delete my address", "I confirm that I did not sign up", "Yes yes, very funny", "はい、間違いです", "Yes, it was a mistake", "Ja, aber nicht jetzt", "Sí, pero no ahora", "Confirm", "OK, thanks", "Yes\nhttps://saltmarsh.example/x",
+        "Sim, mas não fui eu", "Sì\nma non sono stato io", "Ja, maar ik was het niet", "Tak\nto nie ja", "はい\n違います", "نعم\nلست أنا", "Yes\n\nRegards\nOttoline\n\nPS: please do not add me yet", "Yes\n\nSpam Versuch", "Yes, please delete my address", "I confirm that I did not sign up", "Yes yes, very funny", "はい、間違いです", "Yes, it was a mistake", "Ja, aber nicht jetzt", "Sí, pero no ahora", "Confirm", "OK", "Yes\nhttps://saltmarsh.example/x",
     ]
     for number, words in enumerate(doubts):
         write(f"no-yes-{number:02}", "no", "doubt", "not a plain yes", words + asked, asked=True)
@@ -429,7 +429,6 @@ if __name__ == "__main__":
     not_said()
     wordings()
     robots()
-    write("yes-ok", "yes", "words", "a word that agrees", "OK\n\n" + marked(QUOTED[ASKED]), asked=True)
     kept = [line.rstrip("\n") for line in open(os.path.join(HERE, "cases.tsv"), encoding="utf8")]
     with open(os.path.join(HERE, "expected.tsv"), "w", encoding="utf8", newline="\n") as table:
         table.write("# Written by make.py; the lines of cases.tsv, which are mails that were written by hand, come first.\n")

@@ -223,7 +223,7 @@ on_both! {
         let (to, subject) = (header(&asked, "Reply-To"), header(&asked, "Subject"));
         let mail = |from: &str, words: &str| format!("Return-Path: <{from}>\nFrom: {from}\nTo: {to}\nSubject: Re: {subject}\nIn-Reply-To: <x@y.example>\nMessage-ID: <{}@r.example>\n\n{words}\n", words.len());
         assert_eq!(take(&test_app, &mail("new@reader.example", "Ja,\ndas war ich nicht.")).await, InboundResult::Kept, "it says no");
-        assert_eq!(take(&test_app, &mail("new@reader.example", "Yes, I got it")).await, InboundResult::LinkSent);
+        assert_eq!(take(&test_app, &mail("new@reader.example", "ok")).await, InboundResult::LinkSent);
         assert_eq!(take(&test_app, &mail("new@reader.example", "Okay, thank you for the mail")).await, InboundResult::Kept);
         test_app.deliver_confirmations().await;
         assert_eq!(test_app.mails_to("new@reader.example").len(), 2);
