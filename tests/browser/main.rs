@@ -10,6 +10,8 @@
 
 mod browser;
 mod desk;
+mod desk_script;
+mod desk_week;
 mod passkeys;
 mod story;
 mod support;
