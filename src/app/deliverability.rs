@@ -29,7 +29,8 @@ const ISSUES: usize = 12;
 /// Days of other mails whose refusals are shown.
 const OTHER_DAYS: i64 = 30;
 /// Time after which DNS is asked again, and that a look may take.
-const DNS_EVERY: TimeDelta = TimeDelta::hours(1);
+/// Less a minute, so that the tick of each hour asks, whatever the seconds.
+const DNS_EVERY: TimeDelta = TimeDelta::minutes(59);
 const DNS_MAX: Duration = Duration::from_secs(8);
 
 /// Mails whose refusals are shown.

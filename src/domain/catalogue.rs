@@ -173,9 +173,8 @@ pub fn category_key(category: &str) -> String {
 }
 
 impl Tool {
-    /// This tool as a document has it, with what the document does not mention taken from `known`: other reviewers' reviews, the
-    /// quote of a take that is the same, and an address or prices that it leaves out.
-    pub fn completed_by(&self, known: &Self) -> Self {
+    /// This tool with the quotes of `known` for takes that are the same and name none.
+    pub fn with_quotes_of(&self, known: &Self) -> Self {
         let mut whole = self.clone();
         for review in &mut whole.reviews {
             let same = known
@@ -186,6 +185,13 @@ impl Tool {
                 .take()
                 .or_else(|| same.and_then(|known| known.quote.clone()));
         }
+        whole
+    }
+
+    /// This tool as a document has it, with what the document does not mention taken from `known`: other reviewers' reviews, the
+    /// quote of a take that is the same, and an address or prices that it leaves out.
+    pub fn completed_by(&self, known: &Self) -> Self {
+        let mut whole = self.with_quotes_of(known);
         let missing = known
             .reviews
             .iter()

@@ -178,7 +178,7 @@ impl Passkeys {
             handle,
             user.account,
             user.name,
-            Some(known.map(Into::into).collect()),
+            Some(known.collect()),
         )?;
         let mut options =
             serde_json::to_value(&options.public_key).map_err(|_| PasskeyRefusal::Wrong)?;

@@ -32,8 +32,8 @@ fn cleaned(path: &str) -> Option<String> {
     let decoded = percent_decode_str(path).decode_utf8().ok()?;
     let segments: Vec<&str> = decoded.split('/').skip(1).collect();
     let at = match *segments.first()? {
-        "confirm" | "unsubscribe" | "preferences" | "saved" | "account" | "move" => 1,
-        "save" => 2,
+        "confirm" | "unsubscribe" | "preferences" | "monthly" | "saved" | "account" | "move" => 1,
+        "save" | "choose" => 2,
         "vote" => 3,
         _ => return None,
     };
@@ -56,7 +56,14 @@ mod tests {
     #[test]
     fn a_path_is_cleaned_behind_its_token_and_nowhere_else() {
         let token = "a".repeat(39);
-        for room in ["confirm", "saved", "save/tool", "vote/tool/ship"] {
+        for room in [
+            "confirm",
+            "saved",
+            "monthly",
+            "save/tool",
+            "choose/a-vs-b",
+            "vote/tool/ship",
+        ] {
             let right = format!("/{room}/{token}");
             for behind in [
                 "/",

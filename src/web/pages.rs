@@ -248,7 +248,7 @@ async fn icon() -> impl IntoResponse {
 }
 
 async fn robots(State(web): State<Web>) -> String {
-    let fixed = "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /save/\nDisallow: /saved\nDisallow: /preferences/\nDisallow: /account/\nDisallow: /move/\nDisallow: /desk\nDisallow: /search\n";
+    let fixed = "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /choose/\nDisallow: /save/\nDisallow: /saved\nDisallow: /preferences/\nDisallow: /monthly/\nDisallow: /account/\nDisallow: /move/\nDisallow: /desk\nDisallow: /search\n";
     format!("{fixed}Sitemap: {}/sitemap.xml\n", web.app.site.base_url)
 }
 

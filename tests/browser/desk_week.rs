@@ -194,6 +194,7 @@ async fn whole_week(scripts: Scripts) {
         "{parts:?}"
     );
     hands.follow("Correct it").await;
+    hands.fill("sign_off", " One price is right now.").await;
     hands.fill("note", "A price was wrong.").await;
     hands.press("Correct").await;
     browser.sees("A price was wrong.").await;

@@ -203,7 +203,7 @@ on_both! {
         let owner = Browser::of(&test_app, Role::Owner).await;
         let paused = async || {
             let wait = Wait { relay: Some("first".into()), ..Wait::new(WaitReason::RelayPaused) };
-            let deliverer = Deliverer { process: "p".into(), waits: vec![wait], ahead: None };
+            let deliverer = Deliverer { process: "p".into(), waits: vec![wait], relays: "[]".into(), ahead: None };
             test_app.app.storage.note_deliverer(&deliverer, test_app.app.now()).await.expect("noted");
             test_app.app.tick().await.expect("a tick");
         };

@@ -208,7 +208,7 @@ on_both! {
             let browser = Browser::of(&test_app, role).await;
             let page = browser.page("/desk").await;
             assert_eq!(page.contains("/approve\""), buttons, "{role}");
-            assert_eq!(page.contains("href=\"/desk/users\""), role == Role::Owner, "{role}");
+            assert_eq!(page.contains("href=\"/desk/settings\""), role == Role::Owner, "{role}");
             let answer = browser.post(&format!("/desk/digests/{}/cancel", test_app.slot()), &[]).await;
             assert_eq!(answer.status() == StatusCode::FORBIDDEN, !buttons, "{role}");
             if buttons {

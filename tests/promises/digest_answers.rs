@@ -179,7 +179,7 @@ on_both! {
         let test_app = TestApp::open(test_db).await;
         for n in 0..12 {
             let now = test_app.app.now();
-            let names = [format!("薊{n}号の道具"), format!("蛾{n}号の道具")];
+            let names = [format!("薊A{n}号の道具"), format!("蛾B{n}号の道具")];
             let toml = judged([(&names[0], (4, 1)), (&names[1], (1, 4))], now - TimeDelta::hours(n + 1))
                 .replace("is worth a ship. It says so.", &"これは毎日の仕事で本当に役に立つ道具です。".repeat(8))
                 .replace("is worth a skip. It says so.", &"これは遅すぎて仕事では使えないと思います。".repeat(8))
@@ -197,7 +197,7 @@ on_both! {
             assert!(raw.lines().all(|line| line.len() <= 78 || line.starts_with("List-")), "{raw}");
             let mail = mail_parser::MessageParser::default().parse(&digest).expect("a mail");
             let text = mail.body_text(0).expect("text");
-            assert!(text.contains("薊0号の道具") && text.contains("confirmed your address on ") && text.contains("24 November 2026."), "{text}");
+            assert!(text.contains("薊A0号の道具") && text.contains("confirmed your address on ") && text.contains("24 November 2026."), "{text}");
             let links: Vec<&str> = text.lines().filter(|line| line.starts_with("http")).collect();
             for link in links.iter().filter(|link| link.contains("/unsubscribe/") || link.contains("/preferences/") || link.contains("/vote/")) {
                 assert_eq!(test_app.get(link).await.status(), 200, "{link}");

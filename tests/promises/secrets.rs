@@ -42,6 +42,11 @@ postmark = "me:hunter2hunter2hunter2hunter2"
 mailgun = "hunter2hunter2hunter2hunter2"
 resend = "whsec_hunter2hunter2hunter2hunter2"
 signed = "hunter2hunter2hunter2hunter2"
+[[desk.oidc]]
+name = "Example"
+issuer = "https://id.example.org"
+client_id = "verdicts"
+client_secret = "hunter2hunter2hunter2hunter2"
 "#;
 
 fn keeps_quiet(what: &str, text: &str) {

@@ -64,6 +64,7 @@ impl Sender {
             .with("VERDICTS_MAIL__RESOLVER", &dns.address())
             .with("VERDICTS_MAIL__DKIM", &key)
             .with("VERDICTS_MAIL__POSTAL_ADDRESS", "1 Example Street")
+            .with("VERDICTS_MAIL__REPLY_TO", &format!("editor@{DOMAIN}"))
             .with("VERDICTS_SITE__BASE_URL", &format!("https://{DOMAIN}"));
         dns.text(DOMAIN, "v=spf1 ip4:198.51.100.7 -all")
             .text(&text("name"), &text("value"));

@@ -233,6 +233,7 @@ impl Faults {
                 score,
                 verdict,
                 take: take.0,
+                quote: None,
             }),
             (score, verdict, take) => {
                 score.err().iter().for_each(|error| part("score", error));
@@ -273,7 +274,8 @@ fn is_mark(c: char) -> bool {
 }
 
 impl App {
-    /// Saves a tool. `tells`: whether readers who saved it are told of a verdict that changed.
+    /// Saves a tool. `tells`: whether readers who saved it are told of a verdict that changed. A quote that the catalogue's document set
+    /// stays as long as its take does: the form has no field for it.
     pub async fn save_tool_entry(
         &self,
         actor: &Actor,
@@ -281,6 +283,8 @@ impl App {
         over: SaveOver,
         tells: Option<bool>,
     ) -> Result<ToolSaved, Failure> {
+        let known = self.storage.stored_tool(&tool.slug).await?;
+        let tool = &known.map_or_else(|| tool.clone(), |known| tool.with_quotes_of(&known.entry));
         Ok(self
             .storage
             .save_tool_entry(actor, tool, over, tells, self.now())

@@ -151,7 +151,8 @@ impl App {
             date: mail.queued_at,
         };
         let mut message = Vec::new();
-        self.by_hand(&rendered, Vec::new()).fill(&recipient, &mut message);
+        self.by_hand(&rendered, Vec::new())
+            .fill(&recipient, &mut message);
         let message = self.signing.seal(message, self.now()).await;
         let bounces = self.return_path.verp(&self.secrets, key);
         let envelope = Envelope {

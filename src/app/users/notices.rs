@@ -49,7 +49,7 @@ impl App {
                 held.since.timestamp_millis()
             );
             let path = held.digest.map_or_else(
-                || "/desk/digests".into(),
+                || "/desk/deliverability".into(),
                 |slot| format!("/desk/digests/{slot}"),
             );
             self.notify(UserNoticeKind::BouncesHeld, &subject, &said, &path, now)
@@ -140,7 +140,7 @@ impl App {
                     kind: UserNoticeKind::BreakerOpen,
                     subject: relay,
                     said: &said,
-                    path: "/desk",
+                    path: "/desk/deliverability",
                 };
                 self.storage.notify_users(&notice, Some(LASTS), now).await?;
             }

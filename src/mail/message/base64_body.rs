@@ -13,10 +13,10 @@ use crate::mail::message::template_builder::TemplateBuilder;
 const LINE: usize = 76;
 
 /// Text before a hole, and the hole; the last has none.
-type Segment = (String, Option<Placeholder>);
+type TextSegment = (String, Option<Placeholder>);
 
 /// A text made ready for base64.
-pub(in crate::mail) struct Base64Body(Vec<Segment>);
+pub(in crate::mail) struct Base64Body(Vec<TextSegment>);
 
 impl Base64Body {
     /// The text in base64, if that is shorter than in quoted-printable, and each hole can be put in.
@@ -54,7 +54,7 @@ impl Base64Body {
     }
 }
 
-fn segments(text: &str) -> Option<Vec<Segment>> {
+fn segments(text: &str) -> Option<Vec<TextSegment>> {
     let lines = text.replace("\r\n", "\n").replace('\r', "\n");
     let text = lines.replace('\n', "\r\n");
     let mut segments = Vec::new();

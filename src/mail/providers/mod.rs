@@ -64,26 +64,21 @@ pub enum Untrusted {
     Elsewhere,
 }
 
-/// The two functions that each provider's file has.
-struct WebhookReader {
-    /// Proves a request, see [`identify`].
-    identify: fn(&[Secret], Posted<'_>, Timestamp) -> Result<String, Untrusted>,
-    /// Reads the events of a body, see [`read`].
-    read: fn(&Value) -> Vec<WebhookEvent>,
-}
+/// Proves a request, see [`identify`].
+type Identify = fn(&[Secret], Posted<'_>, Timestamp) -> Result<String, Untrusted>;
+/// Reads the events of a body, see [`read`].
+type ReadEvents = fn(&Value) -> Vec<WebhookEvent>;
 
-/// The table of providers.
-fn reader(provider: Provider) -> WebhookReader {
-    let (identify, read): (fn(&[Secret], Posted<'_>, Timestamp) -> _, fn(&Value) -> _) =
-        match provider {
-            Provider::Ses => (|_, _, _| Err(Untrusted::Unsigned), ses::read),
-            Provider::Postmark => (postmark::identify, postmark::read),
-            Provider::SendGrid => (sendgrid::identify, sendgrid::read),
-            Provider::Mailgun => (mailgun::identify, mailgun::read),
-            Provider::Resend => (resend::identify, resend::read),
-            Provider::Signed => (signed::identify, signed::read),
-        };
-    WebhookReader { identify, read }
+/// The table of providers: the two functions that each one's file has.
+fn reader(provider: Provider) -> (Identify, ReadEvents) {
+    match provider {
+        Provider::Ses => (|_, _, _| Err(Untrusted::Unsigned), ses::read),
+        Provider::Postmark => (postmark::identify, postmark::read),
+        Provider::SendGrid => (sendgrid::identify, sendgrid::read),
+        Provider::Mailgun => (mailgun::identify, mailgun::read),
+        Provider::Resend => (resend::identify, resend::read),
+        Provider::Signed => (signed::identify, signed::read),
+    }
 }
 
 /// Checks with the configured keys that the provider sent the request; returns an id that stays the same when the provider sends it
@@ -94,7 +89,8 @@ pub fn identify(
     posted: Posted<'_>,
     now: Timestamp,
 ) -> Result<String, Untrusted> {
-    (reader(provider).identify)(keys, posted, now)
+    let (identify, _) = reader(provider);
+    identify(keys, posted, now)
 }
 
 /// Returns what it says that is worth acting on: nothing of mails that arrived, were opened or clicked, and nothing where it is not
@@ -103,7 +99,8 @@ pub fn read(provider: Provider, body: &str) -> Vec<WebhookEvent> {
     let Ok(value) = serde_json::from_str::<Value>(body) else {
         return Vec::new();
     };
-    let mut events = (reader(provider).read)(&value);
+    let (_, read) = reader(provider);
+    let mut events = read(&value);
     events.truncate(MOST);
     events
 }

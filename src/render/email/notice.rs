@@ -151,6 +151,7 @@ pub fn confirmation_reminder(
             "One press, and {newsletter} comes to you about once a week. Or ignore this."
         ),
         paragraphs: &[request],
+        answers: Vec::new(),
         button: Some((
             "Confirm my subscription",
             &site.link(&format!("/confirm/{TOKEN_PLACEHOLDER}")),

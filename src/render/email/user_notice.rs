@@ -33,6 +33,7 @@ pub fn user_notices(
         heading: kind.heading(),
         preheader: said.first().map_or("", String::as_str),
         paragraphs: &said,
+        answers: Vec::new(),
         button: Some(("Open it in the desk", &format!("{desk_url}{path}"))),
         footer: &footer,
         unsubscribe: None,

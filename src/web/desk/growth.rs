@@ -111,7 +111,11 @@ fn view(report: &GrowthReport, chosen: &str, span: GrowthSpan, may_list: bool) -
         changes: changes(report, span),
         sources: sources.collect(),
         survival: survival(&report.cohorts),
-        cohorts: report.cohorts.iter().map(cohort).collect(),
+        cohorts: report
+            .cohorts
+            .iter()
+            .map(|row| cohort(row, report.cohorts.len()))
+            .collect(),
         weeks: (0..report.cohorts.len()).collect(),
         issues: issues.collect(),
     }
@@ -259,12 +263,14 @@ fn survival(cohorts: &[Cohort]) -> Chart {
     Chart::lines(words, labels.collect(), &series, Some(100.0))
 }
 
-fn cohort(cohort: &Cohort) -> CohortRow {
+fn cohort(cohort: &Cohort, weeks: usize) -> CohortRow {
     let cells = cohort.left_over.iter().map(|left| {
         let share = (cohort.gained > 0).then(|| *left as f64 / cohort.gained as f64)?;
         let shade = (share * 10.0).ceil().clamp(1.0, 10.0) as u8 - 1;
         Some((format!("{:.0}", share * 100.0), shade))
     });
+    // A row is as wide as the table, also where its weeks are still to come.
+    let cells = cells.chain(std::iter::repeat_with(|| None)).take(weeks);
     CohortRow {
         week: day(cohort.from),
         gained: signless(cohort.gained),
