@@ -222,7 +222,7 @@ async function* desk(site) {
     yield { name: 'desk-comparison', path: '/desk/comparisons/long-words-vs-right-to-left/edit', as };
     yield { name: 'desk-catalogue-import', path: '/desk/catalogue/import', as };
     yield { name: 'desk-settings', path: '/desk/settings', as };
-    yield { name: 'desk-setting', path: '/desk/settings/schedule.approval', as };
+    yield { name: 'desk-setting', path: '/desk/settings/picker.min_items', as };
     yield { name: 'desk-setting-refused', path: '/desk/settings/picker.min_items', post: { value: 'many' }, status: 422, as };
     yield { name: 'desk-audit', path: '/desk/audit', as };
     yield { name: 'desk-audit-refused', path: '/desk/audit?subject=nonsense', status: 422, as };

@@ -216,7 +216,7 @@ on_both! {
         let wrong = [("name", "Émile's Café"), ("category", "Design"), ("r1_score", "101"), ("r1_verdict", "ship"), ("r1_take", "Kept text"), ("publish", "at"), ("at", "soon")];
         let (status, page) = text(writer.post("/desk/tools/new", &wrong).await).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-        for kept in ["Kept text", "101 is not a score", "Give a time like", "Expected some text, it is empty.", "value=\"Émile"] {
+        for kept in ["Kept text", "101 is not a score", "is no time: give one like", "Expected some text, it is empty.", "value=\"Émile"] {
             assert!(page.contains(kept), "{kept}: {page}");
         }
         let right = [

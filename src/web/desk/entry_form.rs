@@ -76,22 +76,27 @@ impl EntryForm {
         }
     }
 
+    /// The time that was typed, if it is one, on the site's clocks.
+    fn time(&self) -> Option<NaiveDateTime> {
+        let formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"];
+        let read = |format: &&str| NaiveDateTime::parse_from_str(self.at.trim(), format);
+        let time = formats.iter().find_map(|format| read(format).ok());
+        // As the catalogue document has it.
+        time.filter(|time| (1970..9999).contains(&chrono::Datelike::year(time)))
+    }
+
     /// The date that is asked for.
     pub fn wish(&self, web: &Web) -> Result<PublishWish, String> {
         match self.publish.as_str() {
             "keep" => Ok(PublishWish::Keep),
             "now" => Ok(PublishWish::Now),
-            "at" => {
-                let formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"];
-                let read = |format: &&str| NaiveDateTime::parse_from_str(self.at.trim(), format);
-                let time = formats.iter().find_map(|format| read(format).ok());
-                // As the catalogue document has it.
-                let time = time.filter(|time| (1970..9999).contains(&chrono::Datelike::year(time)));
-                match time {
-                    Some(time) => Ok(PublishWish::At(web.app.site.timezone.moment_of(time))),
-                    None => Err("Give a time like 2026-12-01 09:00.".into()),
-                }
-            }
+            "at" => match self.time() {
+                Some(time) => Ok(PublishWish::At(web.app.site.timezone.moment_of(time))),
+                None => Err(format!(
+                    "{:?} is no time: give one like 2026-12-01 09:00.",
+                    self.at.trim()
+                )),
+            },
             _ => Ok(PublishWish::Draft),
         }
     }
@@ -126,7 +131,11 @@ impl EntryForm {
         choices.push(chosen("at", "Publish at this time".into()));
         PublishFields {
             choices,
-            at: self.at.clone(),
+            // The field takes nothing else (HTML, "local date and time strings"); the problem quotes what was typed.
+            at: self
+                .time()
+                .map(|time| time.format("%Y-%m-%dT%H:%M").to_string())
+                .unwrap_or_default(),
             zone: web.app.settings.site.timezone.clone(),
             problem: self.problem.clone(),
         }
