@@ -143,7 +143,7 @@ async fn page(
             .collect(),
         actors: actors(web, &given.asked).await?,
         chain: format!(
-            "{} rows are chained, each by its hash to the one before it; {} wait for the next minute.",
+            "Chained: {}, each row by its hash to the one before it. Waiting for the next minute: {}.",
             desk::grouped(chain.chained),
             desk::grouped(chain.waiting)
         ),
