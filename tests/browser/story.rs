@@ -17,7 +17,7 @@ const DUEL: &str = "/comparisons/thimblewren-4b-vs-gantrymoth";
 const SHARP: &str = "ada@faß.example.org";
 const SHARP_MAILED: &str = "ada@xn--fa-hia.example.org";
 /// How the digest's subject begins.
-const DIGEST: &str = "Thimblewren (4B) or Gantrymoth?";
+const DIGEST: &str = "Ship Thimblewren, skip Gantrymoth";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_goes_the_whole_way_with_scripts() {
@@ -128,8 +128,10 @@ async fn remove_what_was_saved(browser: &Browser) {
     browser.sees("No bookmarks yet").await;
     // From the mail it comes back.
     browser.open_mail(ADA, DIGEST).await;
-    browser.follow_in_mail(&format!("/save/{TOOL}/")).await;
-    browser.press("Save for later").await;
+    browser
+        .follow_in_mail("/choose/thimblewren-4b-vs-gantrymoth/")
+        .await;
+    browser.press(&format!("Save for later: {NAME}")).await;
     browser.follow("To your saved tools").await;
     browser.named("button", &format!("Remove {NAME}")).await;
 }
