@@ -51,7 +51,7 @@ pub struct ReturnedCount {
     pub reason: Reason,
     /// Enhanced status code of an example.
     pub status: Option<String>,
-    /// How many.
+    /// Number of them.
     pub count: u64,
     /// One of the replies, without addresses.
     pub example: String,
@@ -162,7 +162,7 @@ impl App {
         Ok(self.storage.suppression(&hashes).await?)
     }
 
-    /// What DNS said of the sender when it was last asked.
+    /// Findings of DNS about the sender, as of the last look.
     pub async fn dns_checks(&self) -> Result<Vec<KeptCheck>, Failure> {
         Ok(self.storage.dns_checks().await?)
     }

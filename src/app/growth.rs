@@ -72,17 +72,17 @@ pub struct GrowthChange {
 }
 
 impl GrowthChange {
-    /// Who came to the list.
+    /// Readers who came to the list.
     pub fn gained(&self) -> i64 {
         self.confirmed + self.imported
     }
 
-    /// Who unsubscribed.
+    /// Readers who unsubscribed.
     pub fn left(&self) -> i64 {
         self.left_by_link + self.left_by_mail + self.left_by_operator
     }
 
-    /// Who is no longer on the list.
+    /// Readers who are no longer on the list.
     pub fn lost(&self) -> i64 {
         self.left() + self.bounced + self.complained + self.erased
     }
@@ -132,9 +132,9 @@ pub struct GrowthSource {
 pub struct Cohort {
     /// Its Monday.
     pub from: NaiveDate,
-    /// How many came.
+    /// Readers who came.
     pub gained: i64,
-    /// How many were there at the end of that week, of the next, and so on up to this one.
+    /// Readers who were there at the end of that week, of the next, and so on up to this one.
     pub left_over: Vec<i64>,
 }
 

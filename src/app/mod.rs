@@ -289,7 +289,7 @@ impl App {
     /// Opens the database alone.
     ///
     /// # Errors
-    /// When it cannot be reached.
+    /// The database cannot be reached.
     pub async fn open_database(settings: &Settings) -> Result<Storage, Failure> {
         Ok(open_storage(settings).await?)
     }

@@ -14,7 +14,7 @@ pub enum PanelCall {
     Ship,
     /// The majority skips it.
     Skip,
-    /// As many ship it as skip it.
+    /// Equal numbers ship and skip it.
     Split,
     /// No reviewer wrote about it.
     Unreviewed,

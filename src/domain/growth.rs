@@ -106,7 +106,7 @@ pub fn median_step(steps: &[(i64, u64)]) -> Option<i64> {
     None
 }
 
-/// What a subscriber's history says of the list, from its beginning: changes of before growth was counted are read from it.
+/// Changes of the list that one subscriber's history tells, from its beginning: those of before growth was counted are read from it.
 #[derive(Debug, Default)]
 pub struct Replay {
     active_since: Option<Timestamp>,

@@ -75,7 +75,7 @@ pub struct UserNotice {
     pub id: i64,
     /// Kind.
     pub kind: UserNoticeKind,
-    /// What happened, and what to do, in sentences.
+    /// The event and what to do about it, in sentences.
     pub said: String,
     /// Path of the page of the desk where something can be done.
     pub path: String,

@@ -121,15 +121,15 @@ pub struct ClientIdentity {
 /// A provider as its discovery document describes it, with its keys.
 pub struct OidcProvider(CoreProviderMetadata);
 
-/// What a browser begins at a provider.
+/// Request that a browser takes to a provider.
 pub struct OidcRequest {
     /// Address that the browser goes to.
     pub url: Url,
-    /// What the answer is checked against; it stays here.
+    /// Values that the answer is checked against; they stay here.
     pub secrets: OidcSecrets,
 }
 
-/// What the answer of a provider is checked against.
+/// Values that the answer of a provider is checked against.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct OidcSecrets {
     nonce: String,
@@ -331,7 +331,7 @@ impl OidcProvider {
     }
 }
 
-/// What the provider says of a person besides, of that one and no other; null if it has no endpoint for it.
+/// Further claims of the provider about a person, that one and no other; null if it has no endpoint for them.
 async fn userinfo(
     client: &OidcClient,
     tokens: &OidcTokens,

@@ -24,7 +24,7 @@ pub enum OidcFault {
     /// It signed with a key that is not known: it may be new.
     #[error("it signed with a key that it does not publish")]
     UnknownKey,
-    /// What it vouches for is not for us, not of now, or not its own.
+    /// Its token is not for us, not of now, or not its own.
     #[error("its token is refused: {0}")]
     Untrusted(String),
 }

@@ -50,7 +50,7 @@ pub struct PasskeyUser<'a> {
 pub struct PasskeyRequest {
     /// Options for the browser.
     pub options: Value,
-    /// What the answer is checked against; it stays here.
+    /// State that the answer is checked against; it stays here.
     pub state: String,
 }
 

@@ -1,4 +1,4 @@
-//! Which hosts may be asked. An address that somebody else hands out must not lead into our own network (server-side request forgery);
+//! Guard of the hosts that may be asked. An address that somebody else hands out must not lead into our own network (server-side request forgery);
 //! what is looked at is the address that a connection has, so that no name server changes its mind in between.
 
 use std::net::IpAddr;

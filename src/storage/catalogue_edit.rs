@@ -147,17 +147,16 @@ impl Storage {
         }
         let known = match over {
             SaveOver::Nothing => None,
-            SaveOver::Version(_) => {
-                let mut known = tools_by_slug(&mut tx, &[&tool.slug]).await?;
-                known.remove(&tool.slug)
-            }
+            SaveOver::Version(_) => tools_by_slug(&mut tx, &[&tool.slug])
+                .await?
+                .remove(&tool.slug),
         };
-        let mut tool = tool.clone();
+        let known = known.as_ref();
+        let mut tool = known.map_or_else(|| tool.clone(), |known| tool.with_quotes_of(known));
         let spellings = spellings(&mut tx, std::slice::from_ref(&tool), false).await?;
         if let Some(first) = spellings.get(&category_key(&tool.category)) {
             tool.category.clone_from(first);
         }
-        let known = known.as_ref();
         if known == Some(&tool) {
             return Ok(ToolSaved::Plain(EntrySaved::Unchanged));
         }

@@ -1,4 +1,4 @@
-//! What DNS said of the sender when the schedule last asked, and since when it says so.
+//! Findings of DNS about the sender: the latest, and the time since which each is so.
 
 use super::Storage;
 use super::StorageError;

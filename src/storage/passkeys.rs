@@ -51,7 +51,7 @@ pub struct NewCeremony<'a> {
     pub kind: CeremonyKind,
     /// SHA-256 of the token of the browser or the session that begins it.
     pub browser_sha256: &'a str,
-    /// What the answer is checked against.
+    /// State that the answer is checked against.
     pub state: &'a str,
     /// Time at which it expires.
     pub expires_at: Timestamp,

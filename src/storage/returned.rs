@@ -18,7 +18,7 @@ pub struct ReturnedGroup {
     pub domain: String,
     /// One of the replies.
     pub example: String,
-    /// How many.
+    /// Number of them.
     pub count: u64,
 }
 

@@ -60,7 +60,7 @@ pub struct UserMail {
     pub kind: UserNoticeKind,
     /// State.
     pub state: UserMailState,
-    /// When it came to its end, or is due.
+    /// Time at which it came to its end, or is due.
     pub at: Timestamp,
     /// Words of the relay, or ours.
     pub reply: Option<String>,

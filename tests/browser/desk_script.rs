@@ -1,4 +1,4 @@
-//! What the desk's script adds, in a browser: the preview that follows what is typed, Ctrl+S, the guard of what is not saved, comparisons that are
+//! Additions of the desk's script, in a browser: the preview that follows what is typed, Ctrl+S, the guard of what is not saved, comparisons that are
 //! dragged, and a part of the page that changes by itself until it is final.
 
 use fantoccini::key::Key;
@@ -62,7 +62,7 @@ async fn until(browser: &Browser, holds: &str) {
     panic!("waited in vain for {holds} on {}", browser.test_db().await);
 }
 
-/// Whether the browser would ask before this page is left.
+/// Returns true if the browser would ask before this page is left.
 const ASKS: &str = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

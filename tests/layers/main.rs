@@ -23,7 +23,7 @@ const FLOORS: [&[&str]; 6] = [
     &["cli"],
 ];
 
-/// Which libraries may be named in one room only, or in a few.
+/// Libraries that may be named in one room only, or in a few.
 const HOMES: [(&str, &str); 23] = [
     ("sqlx", "storage"),
     ("askama", "render"),

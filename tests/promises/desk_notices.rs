@@ -1,4 +1,4 @@
-//! Who runs the newsletter is told: in the desk's list, and by mail, at most one an hour of each kind, and never twice.
+//! Users of the desk are told what happens: in the desk's list, and by mail, at most one an hour of each kind, and never twice.
 
 use chrono::TimeDelta;
 use mail_parser::MessageParser;

@@ -53,7 +53,7 @@ fn order_in(part: &str) -> Vec<&'static str> {
     list.to_vec()
 }
 
-/// What is read of HTML: without elements, entities and what is hidden.
+/// Text that is read of HTML: without elements, entities and what is hidden.
 fn read(html: &str) -> String {
     let mut text = String::new();
     for piece in html.split('<') {

@@ -25,7 +25,7 @@ pub(super) fn is_archive(path: &Path) -> bool {
 /// The documents in a zip file, each with its name, in the order of names. Files of other kinds are passed over, as in a folder.
 ///
 /// # Errors
-/// What is wrong with it, for a sentence.
+/// The fault of the file, for a sentence.
 pub(super) fn documents(file: File) -> Result<Vec<(String, String)>, String> {
     let length = file.metadata().map_err(|error| error.to_string())?.len();
     if length > FILE_MAX {

@@ -283,8 +283,6 @@ impl App {
         over: SaveOver,
         tells: Option<bool>,
     ) -> Result<ToolSaved, Failure> {
-        let known = self.storage.stored_tool(&tool.slug).await?;
-        let tool = &known.map_or_else(|| tool.clone(), |known| tool.with_quotes_of(&known.entry));
         Ok(self
             .storage
             .save_tool_entry(actor, tool, over, tells, self.now())

@@ -1,4 +1,4 @@
-//! What users are told: derived from the database at each tick, so that a crash, a second process or a missed tick changes nothing.
+//! Notices for users: derived from the database at each tick, so that a crash, a second process or a missed tick changes nothing.
 
 use chrono::TimeDelta;
 
@@ -18,9 +18,9 @@ use crate::domain::user_notice::UserNoticeKind;
 use crate::domain::waiting::WaitReason;
 use crate::storage::user_notices::NewNotice;
 
-/// What ended longer ago is no news: after an upgrade, or a week without a user, nobody is told of it.
+/// Age from which an event is no news: after an upgrade, or a week without a user, nobody is told of it.
 const NEWS: TimeDelta = TimeDelta::days(2);
-/// What lasts is told again once it was over for this long.
+/// Time for which a state must have been over before it is told again.
 const LASTS: TimeDelta = TimeDelta::minutes(15);
 /// Notices and mails are kept for this long.
 const KEPT: TimeDelta = TimeDelta::days(90);

@@ -45,7 +45,7 @@ pub enum OidcPurpose {
     Confirm,
 }
 
-/// What is kept while a browser is at a provider.
+/// State that is kept while a browser is at a provider.
 #[derive(Serialize, Deserialize)]
 struct OidcState {
     provider: String,

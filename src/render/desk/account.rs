@@ -39,7 +39,7 @@ pub struct AccountView<'a> {
     pub problem: Option<String>,
     /// The passkeys.
     pub passkeys: Vec<PasskeyView>,
-    /// Why there are no passkeys here.
+    /// Reason for which there are no passkeys here.
     pub no_passkeys: Option<String>,
     /// Accounts at providers.
     pub identities: Vec<IdentityView>,

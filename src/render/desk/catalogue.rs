@@ -147,7 +147,7 @@ pub struct EntryField {
     pub problem: Option<String>,
 }
 
-/// What one reviewer says, as the form has it.
+/// Review of one reviewer, as the form has it.
 pub struct ReviewFields {
     /// Reviewer.
     pub reviewer: Reviewer,

@@ -52,7 +52,7 @@ pub struct DifferenceLine {
     pub fields: Vec<ChangedField>,
 }
 
-/// What a file would change.
+/// Changes that a file would make.
 pub struct CatalogueImportView {
     /// Address of the page.
     pub path: String,
@@ -64,7 +64,7 @@ pub struct CatalogueImportView {
     pub corrections: bool,
     /// Numbers.
     pub counts: Vec<CountLine>,
-    /// What differs.
+    /// Differences.
     pub differences: Vec<DifferenceLine>,
     /// Number of differences that are not shown, in words.
     pub more: Option<String>,

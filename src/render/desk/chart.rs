@@ -8,11 +8,11 @@ use askama::Template;
 /// Appearance of a series: its colour is a class of the stylesheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// What is wanted: solid.
+    /// Wanted outcomes: solid.
     Good,
-    /// What is lost: hatched.
+    /// Losses: hatched.
     Bad,
-    /// What waits or is in doubt: dotted.
+    /// Waiting or uncertain: dotted.
     Doubt,
     /// Anything else: outlined.
     Other,

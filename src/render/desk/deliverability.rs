@@ -73,7 +73,7 @@ pub struct ReturnedLine {
     pub href: Option<String>,
     /// Reason, with the code.
     pub reason: String,
-    /// How many.
+    /// Number of them.
     pub count: String,
     /// A reply.
     pub example: String,

@@ -89,6 +89,7 @@ pub struct Check {
 }
 
 /// A form.
+#[derive(Default)]
 pub struct GateForm<'a> {
     /// Its heading.
     pub heading: String,

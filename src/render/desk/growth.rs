@@ -28,7 +28,7 @@ pub struct GrowthRow {
 pub struct CohortRow {
     /// The week.
     pub week: String,
-    /// How many came.
+    /// Readers who came.
     pub gained: String,
     /// Share that is left after each week, with its shade from 0 to 9; none where nobody came.
     pub cells: Vec<Option<(String, u8)>>,
@@ -44,7 +44,7 @@ pub struct GrowthView {
     pub figures: Vec<FigureView>,
     /// Readers on the list.
     pub active: Chart,
-    /// Who came and who left.
+    /// Readers who came and who left.
     pub changes: Chart,
     /// Sources.
     pub sources: Vec<GrowthRow>,

@@ -1,4 +1,4 @@
-//! What users are told, as a list, and the mails that told it.
+//! Notices of users as a list, and the mails that told them.
 
 use askama::Template;
 
@@ -7,7 +7,7 @@ use crate::render::RenderError;
 
 /// A notice in the list.
 pub struct NoticeLine {
-    /// What it tells.
+    /// Kind of the event, in words.
     pub heading: &'static str,
     /// Sentences.
     pub said: String,

@@ -9,9 +9,9 @@ use crate::render::RenderError;
 pub struct AuditLine {
     /// Time.
     pub at: String,
-    /// Who did it,
+    /// Name of the actor.
     pub actor: String,
-    /// and the address of the log of all that they did.
+    /// Address of the log of all that this actor did.
     pub actor_href: String,
     /// Network.
     pub network: String,

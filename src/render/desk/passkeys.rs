@@ -27,7 +27,7 @@ pub struct PasskeyForm {
     pub is_conditional: bool,
     /// True if it is the one way on.
     pub is_only_way: bool,
-    /// Where browsers offer passkeys, if not here.
+    /// Address at which browsers offer passkeys, if not here.
     pub elsewhere: Option<String>,
 }
 

@@ -47,7 +47,7 @@ pub struct BesideRow {
     pub recipients: String,
     /// Share that got it.
     pub sent: String,
-    /// How many did not.
+    /// Mails that did not.
     pub failed: String,
     /// Subscriptions that ended because mail was refused.
     pub bounced: String,
@@ -81,7 +81,7 @@ struct LeftPage<'a> {
     next: Option<String>,
 }
 
-/// Who unsubscribed because of an issue. `next`: address of the next page.
+/// Readers who unsubscribed because of an issue. `next`: address of the next page.
 pub fn left(
     frame: DeskFrame<'_>,
     slot: &str,

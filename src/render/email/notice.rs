@@ -96,70 +96,75 @@ pub fn confirmation(
     answers: bool,
 ) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let request = format!(
-        "Somebody, hopefully you, entered this address to get {newsletter} from {name}. Please confirm that it was you:"
-    );
-    let or_answer = if answers {
-        "Or answer this mail with the word yes. "
-    } else {
-        ""
-    };
-    let otherwise = format!(
-        "{or_answer}If it wasn't you, do nothing: your address is forgotten after {}, and you hear no more from us.",
-        clean(confirm_within)
-    );
-    NoticeWords {
-        subject: &confirmation_subject(site),
+    ConfirmationWords {
         heading: "Confirm your subscription",
-        preheader: &format!("One press, and {newsletter} comes to you about once a week."),
-        paragraphs: &[request],
-        answers: Vec::new(),
-        button: Some((
-            "Confirm my subscription",
-            &site.link(&format!("/confirm/{TOKEN_PLACEHOLDER}")),
-        )),
-        footer: &otherwise,
-        unsubscribe: None,
+        preheader: format!("One press, and {newsletter} comes to you about once a week."),
+        request: format!(
+            "Somebody, hopefully you, entered this address to get {newsletter} from {name}. Please confirm that it was you:"
+        ),
+        otherwise: format!(
+            "If it wasn't you, do nothing: your address is forgotten after {}, and you hear no more from us.",
+            clean(confirm_within)
+        ),
     }
-    .render(site)
+    .render(site, answers)
 }
 
-/// The one mail that reminds of a sign-up that was not confirmed. Its subject is that of the first mail: an answer to either is
-/// known by it, and mail programs show the two together.
+/// The one mail that reminds of a sign-up that was not confirmed.
 pub fn confirmation_reminder(
     site: &Site,
     confirm_within: &str,
     answers: bool,
 ) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let request = format!(
-        "This address was entered to get {newsletter} from {name}, and nobody confirmed it yet. If you want it, press the button:"
-    );
-    let or_answer = if answers {
-        "Or answer this mail with the word yes. "
-    } else {
-        ""
-    };
-    let otherwise = format!(
-        "{or_answer}If you do not want it, ignore this: there is no other reminder, and your address is forgotten after {}.",
-        clean(confirm_within)
-    );
-    NoticeWords {
-        subject: &confirmation_subject(site),
+    ConfirmationWords {
         heading: "Do you still want it?",
-        preheader: &format!(
+        preheader: format!(
             "One press, and {newsletter} comes to you about once a week. Or ignore this."
         ),
-        paragraphs: &[request],
-        answers: Vec::new(),
-        button: Some((
-            "Confirm my subscription",
-            &site.link(&format!("/confirm/{TOKEN_PLACEHOLDER}")),
-        )),
-        footer: &otherwise,
-        unsubscribe: None,
+        request: format!(
+            "This address was entered to get {newsletter} from {name}, and nobody confirmed it yet. If you want it, press the button:"
+        ),
+        otherwise: format!(
+            "If you do not want it, ignore this: there is no other reminder, and your address is forgotten after {}.",
+            clean(confirm_within)
+        ),
     }
-    .render(site)
+    .render(site, answers)
+}
+
+/// Words of a mail that asks for confirmation. All have one subject: an answer to any is known by it, and mail programs show them together.
+struct ConfirmationWords {
+    heading: &'static str,
+    preheader: String,
+    /// Above the button.
+    request: String,
+    /// At its foot: how to let it be.
+    otherwise: String,
+}
+
+impl ConfirmationWords {
+    fn render(self, site: &Site, answers: bool) -> Result<Rendered, RenderError> {
+        let or_answer = if answers {
+            "Or answer this mail with the word yes. "
+        } else {
+            ""
+        };
+        NoticeWords {
+            subject: &confirmation_subject(site),
+            heading: self.heading,
+            preheader: &self.preheader,
+            paragraphs: &[self.request],
+            answers: Vec::new(),
+            button: Some((
+                "Confirm my subscription",
+                &site.link(&format!("/confirm/{TOKEN_PLACEHOLDER}")),
+            )),
+            footer: &format!("{or_answer}{}", self.otherwise),
+            unsubscribe: None,
+        }
+        .render(site)
+    }
 }
 
 /// The mail to somebody who just confirmed. `latest`: the digest that went out last; `next`: when the next is sent.

@@ -19,7 +19,7 @@ pub(super) struct TextItem {
     pub quotes: Vec<String>,
     pub why: String,
     pub url: String,
-    /// What a link is for, and where it leads; in brief none.
+    /// Words and address of each link; in brief none.
     pub votes: Vec<(String, String)>,
     pub choose: String,
 }
@@ -131,7 +131,7 @@ pub(super) fn numbered<'a>(answers: impl Iterator<Item = &'a Answer>) -> Vec<Str
     answers.enumerate().map(line).collect()
 }
 
-/// How readers and panel voted on a tool, in a line of its own each.
+/// Votes of readers and panel on each tool, a line each.
 pub(super) fn decided(tools: &[[String; 3]]) -> Vec<String> {
     tools
         .iter()

@@ -43,7 +43,7 @@ struct PreferencesPage<'a> {
 pub struct ZoneField<'a> {
     /// Names to choose from; none where digests go out at one time for all.
     pub names: &'a [ZoneName],
-    /// What was typed and is no such name.
+    /// Text that was typed and is no such name.
     pub refused: Option<&'a str>,
 }
 

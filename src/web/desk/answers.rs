@@ -16,6 +16,7 @@ use tower_http::csrf::ProtectionError;
 use super::super::Web;
 use super::super::answer::Problem;
 use super::access;
+use crate::app::Failure;
 use crate::app::users::ABSOLUTE;
 use crate::app::users::signing_in::PendingSignIn;
 use crate::app::users::signing_in::SignedIn;
@@ -69,6 +70,14 @@ pub async fn done(web: &Web, who: &SignedIn, said: &str, to: &str) -> Result<Res
         .set_notice(&who.session.token_sha256, Some(said))
         .await?;
     Ok(Redirect::to(to).into_response())
+}
+
+/// The sentence of a failure that lies with the input; any other failure is a problem.
+pub fn refusal(failure: Failure) -> Result<String, Problem> {
+    if failure.kind().is_ours() {
+        return Err(failure.into());
+    }
+    Ok(failure.to_string())
 }
 
 /// After a sign-in has come further: its cookie, and on to the next page.

@@ -14,7 +14,7 @@ use super::super::Web;
 use super::super::answer::Problem;
 use super::access::Me;
 use super::answers;
-use super::week::refusal;
+use super::answers::refusal;
 use crate::app::audit_log::AuditActor;
 use crate::app::audit_log::AuditRequest;
 use crate::app::audit_log::AuditSubject;

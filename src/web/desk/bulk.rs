@@ -269,10 +269,10 @@ async fn start(
             .chosen();
             match web.app.start_bulk(&actor, wanted, chosen).await {
                 Ok(id) => return Ok(jobs::to_job(web, id)),
-                Err(failure) => jobs::sentence(failure)?,
+                Err(failure) => answers::refusal(failure)?,
             }
         }
-        Err(failure) => jobs::sentence(failure)?,
+        Err(failure) => answers::refusal(failure)?,
     };
     Ok(answers::refused(
         question(web, who, change, &meant, Some(problem)).await?,
@@ -325,7 +325,7 @@ pub(super) async fn segments(
     let name = fields.get("name").map_or("", |name| name.trim());
     let said = match web.app.save_segment(&actor, name, &filter).await {
         Ok(segment) => format!("Saved as {}.", segment.name),
-        Err(failure) => jobs::sentence(failure)?,
+        Err(failure) => answers::refusal(failure)?,
     };
     answers::done(&web, &who, &said, &path_of(&filter, None)).await
 }

@@ -19,9 +19,9 @@ use super::super::choices::FormFields;
 use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
+use super::answers::refusal;
 use super::catalogue_list::TOOLS;
 use super::import::known;
-use super::jobs::sentence;
 use super::uploads;
 use crate::app::catalogue_upload::Applied;
 use crate::app::catalogue_upload::CatalogueDifference;
@@ -77,16 +77,9 @@ pub(super) async fn upload(
     Me(who): Me,
     request: Request,
 ) -> Result<Response, Problem> {
-    let refused = |words: String| -> Result<Response, Problem> {
-        Ok(answers::refused(upload_page(&web, &who, Some(words))?))
-    };
-    let (name, draft) = match uploads::receive(&web, request).await? {
-        Ok(file) => file,
-        Err(words) => return refused(words),
-    };
-    match web.app.keep_upload(draft, &name) {
+    match uploads::keep(&web, request).await? {
         Ok(key) => Ok(Redirect::to(&format!("{IMPORT}/{key}")).into_response()),
-        Err(failure) => refused(sentence(failure)?),
+        Err(words) => Ok(answers::refused(upload_page(&web, &who, Some(words))?)),
     }
 }
 
@@ -115,7 +108,7 @@ pub(super) async fn compare(
             Ok(Html(page).into_response())
         }
         Err(failure) => {
-            let page = upload_page(&web, &who, Some(sentence(failure)?))?;
+            let page = upload_page(&web, &who, Some(refusal(failure)?))?;
             Ok(answers::refused(page))
         }
     }
@@ -151,7 +144,7 @@ pub(super) async fn apply(
             Ok((StatusCode::CONFLICT, Html(page)).into_response())
         }
         Err(failure) => {
-            let page = upload_page(&web, &who, Some(sentence(failure)?))?;
+            let page = upload_page(&web, &who, Some(refusal(failure)?))?;
             Ok(answers::refused(page))
         }
     }

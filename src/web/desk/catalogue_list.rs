@@ -206,7 +206,7 @@ fn tool_line(web: &Web, user: &User, listed: &ListedTool) -> ToolLine {
     }
 }
 
-/// Who of the panel has not spoken, where somebody has.
+/// Reviewers who have not spoken, where another has.
 fn missing(tool: &Tool) -> Option<String> {
     let silent: Vec<&str> = Reviewer::ALL
         .iter()

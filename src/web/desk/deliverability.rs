@@ -14,9 +14,9 @@ use super::super::choices::FormFields;
 use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
+use super::answers::refusal;
 use super::deliverability_view;
 use super::subscribers;
-use super::week::refusal;
 use crate::app::deliverability::ReturnedSend;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::brake::Decision;
@@ -254,12 +254,10 @@ pub(super) async fn ask(
         sentences: vec![format!("{}.", first.summary()), sentence.into()],
         action: format!("{HERE}/held/{decision}"),
         hidden: vec![("name", name)],
-        fields: Vec::new(),
-        check: None,
         button,
         is_grave: decided == Decision::Accepted,
-        problem: None,
         link: Some((HERE.into(), "No, go back")),
+        ..GateForm::default()
     };
     let frame = answers::frame(&web, &who, &heading, HERE);
     Ok(Html(desk::form(frame, form)?).into_response())

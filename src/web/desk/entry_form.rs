@@ -8,7 +8,7 @@ use chrono::NaiveDateTime;
 use super::super::Web;
 use super::super::answer::Problem;
 use super::answers;
-use super::week::refusal;
+use super::answers::refusal;
 use crate::app::FieldFault;
 use crate::app::catalogue::editing::PublishWish;
 use crate::app::users::signing_in::SignedIn;
@@ -101,7 +101,7 @@ impl EntryForm {
         }
     }
 
-    /// What the save is made over.
+    /// State of the entry that the save is made over.
     pub fn over(&self, is_known: bool) -> SaveOver {
         match is_known {
             true => SaveOver::Version(self.version.parse().unwrap_or(i64::MIN)),
@@ -181,13 +181,10 @@ pub(super) fn removal(heading: String, sentences: Vec<String>, place: String) ->
         heading,
         sentences,
         action: format!("{place}/remove"),
-        hidden: Vec::new(),
-        fields: Vec::new(),
-        check: None,
         button: "Remove it".into(),
         is_grave: true,
-        problem: None,
         link: Some((format!("{place}/edit"), "No, keep it")),
+        ..GateForm::default()
     }
 }
 

@@ -89,7 +89,6 @@ fn setup_page(
             web.app.site.name
         )],
         action: format!("/desk/setup/{token}"),
-        hidden: Vec::new(),
         fields: vec![
             FormField {
                 name: "email",
@@ -113,11 +112,9 @@ fn setup_page(
                 hint: Some(PASSWORD_HINT),
             },
         ],
-        check: None,
         button: "Become the owner".into(),
-        is_grave: false,
         problem,
-        link: None,
+        ..GateForm::default()
     };
     Ok(desk::form(
         DeskFrame::gate(&web.app.site, "Set up the desk"),
@@ -179,11 +176,9 @@ fn password_page(
             value: "",
             hint: Some(PASSWORD_HINT),
         }],
-        check: None,
         button: "Set it and sign in".into(),
-        is_grave: false,
         problem,
-        link: None,
+        ..GateForm::default()
     };
     Ok(desk::form(
         DeskFrame::gate(&web.app.site, "Choose a password"),

@@ -51,16 +51,9 @@ pub(super) async fn upload(
     Me(who): Me,
     request: Request,
 ) -> Result<Response, Problem> {
-    let refused = |words: String| -> Result<Response, Problem> {
-        Ok(answers::refused(upload_page(&web, &who, Some(words))?))
-    };
-    let (name, draft) = match uploads::receive(&web, request).await? {
-        Ok(file) => file,
-        Err(words) => return refused(words),
-    };
-    match web.app.keep_upload(draft, &name) {
+    match uploads::keep(&web, request).await? {
         Ok(key) => Ok(Redirect::to(&format!("{HERE}/import/{key}")).into_response()),
-        Err(failure) => refused(jobs::sentence(failure)?),
+        Err(words) => Ok(answers::refused(upload_page(&web, &who, Some(words))?)),
     }
 }
 
@@ -228,6 +221,6 @@ pub(super) async fn start(
         .await
     {
         Ok(id) => Ok(jobs::to_job(&web, id)),
-        Err(failure) => refused(jobs::sentence(failure)?).await,
+        Err(failure) => refused(answers::refusal(failure)?).await,
     }
 }

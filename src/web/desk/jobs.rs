@@ -17,7 +17,6 @@ use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
 use super::subscribers;
-use crate::app::Failure;
 use crate::domain::job::JobState;
 use crate::render::desk;
 use crate::render::desk::JobView;
@@ -172,12 +171,4 @@ pub(super) async fn file(
         Ok::<_, std::io::Error>((!piece.is_empty()).then_some((piece, file)))
     });
     Ok((headers, Body::from_stream(pieces)).into_response())
-}
-
-/// A failure of the input becomes a sentence for the page; any other is a problem.
-pub(super) fn sentence(failure: Failure) -> Result<String, Problem> {
-    match failure.kind().is_ours() {
-        true => Err(failure.into()),
-        false => Ok(failure.to_string()),
-    }
 }

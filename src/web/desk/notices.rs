@@ -1,4 +1,4 @@
-//! What users are told, and which of it comes to them by mail.
+//! Notices of users, and the kinds that come to them by mail.
 
 use axum::extract::RawQuery;
 use axum::extract::State;

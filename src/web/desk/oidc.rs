@@ -217,13 +217,10 @@ pub(super) async fn look_at_removal(
             "Your account at {provider} signs you in here no longer. The account itself stays."
         )],
         action: format!("{HERE}/identities/{name}/remove"),
-        hidden: Vec::new(),
-        fields: Vec::new(),
-        check: None,
         button: "Unlink it".into(),
         is_grave: true,
-        problem: None,
         link: Some((HERE.into(), "No, back to your account")),
+        ..GateForm::default()
     };
     Ok(Html(desk::form(
         answers::frame(&web, &who, &heading, HERE),
@@ -239,8 +236,7 @@ pub(super) async fn remove(
     let actor = web.app.actor_of(&who);
     let said = match web.app.unlink_account(&actor, &who.user, &name, true).await {
         Ok(()) => "The account is no longer linked.".to_owned(),
-        Err(failure) if !failure.kind().is_ours() => failure.to_string(),
-        Err(failure) => return Err(failure.into()),
+        Err(failure) => answers::refusal(failure)?,
     };
     answers::done(&web, &who, &said, HERE).await
 }

@@ -255,8 +255,7 @@ pub(super) async fn rename(
         .await
     {
         Ok(()) => "The passkey has another name.".to_owned(),
-        Err(failure) if !failure.kind().is_ours() => failure.to_string(),
-        Err(failure) => return Err(failure.into()),
+        Err(failure) => answers::refusal(failure)?,
     };
     answers::done(&web, &who, &said, HERE).await
 }
@@ -276,13 +275,10 @@ pub(super) async fn look_at_removal(
             "It signs you in no longer. Remove it from your device or password manager as well: the desk cannot.".into(),
         ],
         action: format!("{HERE}/passkeys/{passkey}/remove"),
-        hidden: Vec::new(),
-        fields: Vec::new(),
-        check: None,
         button: "Remove it".into(),
         is_grave: true,
-        problem: None,
         link: Some((HERE.into(), "No, back to your account")),
+        ..GateForm::default()
     };
     Ok(Html(desk::form(
         answers::frame(&web, &who, &heading, HERE),
@@ -302,8 +298,7 @@ pub(super) async fn remove(
         .await
     {
         Ok(()) => "The passkey was removed.".to_owned(),
-        Err(failure) if !failure.kind().is_ours() => failure.to_string(),
-        Err(failure) => return Err(failure.into()),
+        Err(failure) => answers::refusal(failure)?,
     };
     answers::done(&web, &who, &said, HERE).await
 }

@@ -370,7 +370,7 @@ pub(super) async fn ledger(
     let head = match web.app.begin_ledger_export(&actor, slot).await {
         Ok(head) => head,
         Err(failure) => {
-            let said = week::refusal(failure)?;
+            let said = answers::refusal(failure)?;
             return answers::done(&web, &who, &said, &format!("{DIGESTS}/{slot}")).await;
         }
     };

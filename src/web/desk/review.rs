@@ -13,10 +13,10 @@ use super::super::choices::FormFields;
 use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
+use super::answers::refusal;
 use super::week::DIGESTS;
 use super::week::known;
 use super::week::place_of;
-use super::week::refusal;
 use super::write::framed_mail;
 use super::write::framed_words;
 use crate::app::Failure;
@@ -250,7 +250,6 @@ pub(super) async fn look_at_skip(
             "{readers} readers get no digest this week. What was picked can be picked again next week."
         )],
         action: format!("{}/skip", page_of(slot)),
-        hidden: Vec::new(),
         fields: vec![FormField {
             name: "said",
             label: "Why",
@@ -258,11 +257,10 @@ pub(super) async fn look_at_skip(
             value: "",
             hint: Some("The desk shows it; readers do not see it."),
         }],
-        check: None,
         button: "Skip this week".into(),
         is_grave: true,
-        problem: None,
         link: Some((page_of(slot), "No, go back")),
+        ..GateForm::default()
     };
     let frame = answers::frame(&web, &who, &heading, place_of(&web, slot));
     Ok(Html(desk::form(frame, form)?).into_response())

@@ -12,7 +12,7 @@ use super::super::choices::FormFields;
 use super::super::guard::PathSegment;
 use super::access::Me;
 use super::answers;
-use super::week::refusal;
+use super::answers::refusal;
 use crate::app::FailureKind;
 use crate::app::desk_settings::SettingView;
 use crate::app::users::signing_in::SignedIn;

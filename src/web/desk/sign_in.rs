@@ -113,11 +113,9 @@ pub(super) fn sign_in_page(
                 ),
             },
         ],
-        check: None,
         button: "Sign in".into(),
-        is_grave: false,
         problem: problem.map(String::from),
-        link: None,
+        ..GateForm::default()
     };
     let other_ways = OtherWays {
         passkey: passkeys::sign_in_form(web, host, next),
@@ -298,11 +296,10 @@ pub(super) fn confirm_page(
             ("email", who.user.email.as_str().to_owned()),
         ],
         fields: has_password.then_some(field).into_iter().collect(),
-        check: None,
         button: if has_password { "Go on" } else { "" }.into(),
-        is_grave: false,
         problem: problem.map(String::from),
         link: Some(("/desk".into(), "Back to the desk")),
+        ..GateForm::default()
     };
     let other_ways = OtherWays {
         passkey: passkeys::proof_form(web, who, host, next),

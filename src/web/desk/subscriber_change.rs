@@ -155,13 +155,12 @@ fn question(
         heading: heading.clone(),
         sentences: vec![sentence.into()],
         action: format!("{}/{}", known.path(), change.path()),
-        hidden: Vec::new(),
         fields: change.field(typed).into_iter().collect(),
-        check: None,
         button: button.into(),
         is_grave: matches!(change, Change::Unsubscribe | Change::Erase),
         problem,
         link: Some((known.path(), "No, back to the subscriber")),
+        ..GateForm::default()
     };
     Ok(desk::form(
         answers::frame(web, who, "A change of a subscriber", HERE),
@@ -332,8 +331,7 @@ pub(super) async fn lift(
         Ok(reason) => format!(
             "Taken off the suppression list, where they were as {reason}. A sign-up brings them back."
         ),
-        Err(failure) if !failure.kind().is_ours() => failure.to_string(),
-        Err(failure) => return Err(failure.into()),
+        Err(failure) => answers::refusal(failure)?,
     };
     answers::done(&web, &who, &said, &known.path()).await
 }

@@ -77,7 +77,6 @@ fn new_page(
                 .into(),
         ],
         action: format!("{HERE}/new"),
-        hidden: Vec::new(),
         fields,
         check: Some(Check {
             name: "confirmation",
@@ -85,9 +84,9 @@ fn new_page(
             is_on: typed.confirmation.is_some(),
         }),
         button: "Add".into(),
-        is_grave: false,
         problem,
         link: Some((HERE.into(), "Back to the list")),
+        ..GateForm::default()
     };
     Ok(desk::form(
         answers::frame(web, who, "Add a subscriber", HERE),

@@ -12,10 +12,10 @@ use super::super::answer::Problem;
 use super::super::choices::FormFields;
 use super::access::Me;
 use super::answers;
+use super::answers::refusal;
 use super::deliverability::HERE;
 use super::deliverability::value;
 use super::subscriber_change::NOTE_MAX;
-use super::week::refusal;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::address::EmailAddress;
 
@@ -115,7 +115,7 @@ async fn page(
     Ok(desk::suppressions(frame, view)?)
 }
 
-/// What the list has of an address.
+/// Entry of the list for an address, in words.
 fn sentence(web: &Web, entry: Option<&SuppressionEntry>) -> (String, &'static str) {
     let Some(entry) = entry else {
         return (

@@ -6,11 +6,24 @@ use axum::extract::Request;
 
 use super::super::Web;
 use super::super::answer::Problem;
+use super::answers;
 use crate::app::jobs::UploadDraft;
+
+/// Takes the file of a form in and keeps it; returns the key by which it is kept, or the sentence that says why there is none.
+pub(super) async fn keep(web: &Web, request: Request) -> Result<Result<String, String>, Problem> {
+    let (name, draft) = match receive(web, request).await? {
+        Ok(file) => file,
+        Err(words) => return Ok(Err(words)),
+    };
+    match web.app.keep_upload(draft, &name) {
+        Ok(key) => Ok(Ok(key)),
+        Err(failure) => Ok(Err(answers::refusal(failure)?)),
+    }
+}
 
 /// Takes the file of a form in as it comes: what is in memory does not grow with it. The name that it had, and the file; `Err` inside
 /// says why there is none.
-pub(super) async fn receive(
+async fn receive(
     web: &Web,
     request: Request,
 ) -> Result<Result<(String, UploadDraft), String>, Problem> {

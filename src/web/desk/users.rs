@@ -220,13 +220,10 @@ pub(super) async fn look_at_change(
             asked.warning.into(),
         ],
         action: format!("{HERE}/{name}/{change}"),
-        hidden: Vec::new(),
-        fields: Vec::new(),
-        check: None,
         button: asked.button.into(),
         is_grave: change != "enable",
-        problem: None,
         link: Some((HERE.into(), "No, back to the users")),
+        ..GateForm::default()
     };
     Ok(Html(desk::form(
         answers::frame(&web, &who, &heading, HERE),
@@ -265,8 +262,7 @@ async fn apply(
         .await
     {
         Ok(()) => format!("{} {done}.", user.name),
-        Err(failure) if !failure.kind().is_ours() => failure.to_string(),
-        Err(failure) => return Err(failure.into()),
+        Err(failure) => answers::refusal(failure)?,
     };
     answers::done(web, who, &said, HERE).await
 }

@@ -19,12 +19,12 @@ use super::super::guard::PathSegment;
 use super::super::pages::EMPTY;
 use super::access::Me;
 use super::answers;
+use super::answers::refusal;
 use super::prepare_view;
 use super::results;
 use super::week_view;
 use super::write::checks;
 use super::write::framed_mail;
-use crate::app::Failure;
 use crate::app::issue::approving::ApprovalOrder;
 use crate::app::issue::preflight::Preflight;
 use crate::app::users::signing_in::SignedIn;
@@ -154,14 +154,6 @@ pub(super) async fn draft(State(web): State<Web>, Me(who): Me) -> Result<Respons
         Err(failure) => refusal(failure)?,
     };
     answers::done(&web, &who, &said, "/desk").await
-}
-
-/// Turns a refusal of a use case into a notice, and a fault of ours into a problem.
-pub(super) fn refusal(failure: Failure) -> Result<String, Problem> {
-    if failure.kind().is_ours() {
-        return Err(failure.into());
-    }
-    Ok(failure.to_string())
 }
 
 pub(super) async fn preview(
@@ -350,12 +342,10 @@ pub(super) async fn ask(
         sentences: question.sentences,
         action: format!("{back}/{action}"),
         hidden: vec![("revision", week.edition.revision().to_string())],
-        fields: Vec::new(),
-        check: None,
         button: question.button,
         is_grave: action_of == DigestAction::Cancel,
-        problem: None,
         link: Some((back, "No, go back")),
+        ..GateForm::default()
     };
     let frame = answers::frame(&web, &who, &question.heading, place_of(&web, slot));
     Ok(Html(desk::form(frame, form)?).into_response())

@@ -33,7 +33,7 @@ use url::Url;
 pub const SECRET: &str = "a secret: 100% + more/ü";
 pub const CLIENT: &str = "desk";
 
-/// How a token is signed.
+/// Signature of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signed {
     Rightly,
@@ -47,7 +47,7 @@ pub enum Signed {
     BySecret,
 }
 
-/// What the provider says and does.
+/// Answers and behaviour of the provider.
 pub struct Says {
     key: EcdsaKeyPair,
     key_name: String,
@@ -201,7 +201,7 @@ fn refused(status: StatusCode, code: &str) -> Response {
     (status, Json(json!({ "error": code }))).into_response()
 }
 
-/// Whether a client proved by `client_secret_basic` who it is.
+/// Returns true if a client proved by `client_secret_basic` who it is.
 fn is_client(headers: &HeaderMap) -> bool {
     let told = headers
         .get("authorization")

@@ -78,7 +78,7 @@ pub struct PhraseLists {
     pub named: Phrases,
     /// Words of a wish for something beside a request.
     pub wants: Phrases,
-    /// What a reason speaks of beside a word with other meanings.
+    /// Subjects of a reason that stands beside a word with other meanings.
     pub needs: Phrases,
     /// Words that begin another clause, by what they say of it.
     pub ands: Phrases,
