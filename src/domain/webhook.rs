@@ -20,6 +20,22 @@ named! {
         Mailgun => "mailgun",
         /// Resend.
         Resend => "resend",
+        /// Brevo.
+        Brevo => "brevo",
+        /// Mailjet.
+        Mailjet => "mailjet",
+        /// SparkPost.
+        SparkPost => "sparkpost",
+        /// MailerSend.
+        MailerSend => "mailersend",
+        /// Azure Communication Services, by way of Event Grid.
+        Azure => "azure",
+        /// Postal.
+        Postal => "postal",
+        /// KumoMTA.
+        KumoMta => "kumomta",
+        /// Forward Email.
+        ForwardEmail => "forwardemail",
         /// A script or a provider of one's own, by our own plain signature.
         Signed => "signed",
     }
@@ -48,6 +64,8 @@ pub enum KeyForm {
     WebhookSecret,
     /// A text of at least [`SECRET_MIN`] characters.
     SharedSecret,
+    /// A secret that the provider presents and does not sign with: `user:password`, a token, or the last part of the webhook's address.
+    Presented,
 }
 
 /// Characters of the shortest secret that is accepted.
@@ -59,9 +77,14 @@ impl Provider {
         match self {
             Self::Ses => KeyForm::SnsTopic,
             Self::Postmark => KeyForm::UserAndPassword,
-            Self::SendGrid => KeyForm::PublicKey,
+            Self::SendGrid | Self::Postal => KeyForm::PublicKey,
             Self::Resend => KeyForm::WebhookSecret,
-            Self::Mailgun | Self::Signed => KeyForm::SharedSecret,
+            Self::Mailgun | Self::MailerSend | Self::ForwardEmail | Self::Signed => {
+                KeyForm::SharedSecret
+            }
+            Self::Brevo | Self::Mailjet | Self::SparkPost | Self::Azure | Self::KumoMta => {
+                KeyForm::Presented
+            }
         }
     }
 }
@@ -81,9 +104,13 @@ impl KeyForm {
                     && key.split(':').nth(2) == Some("sns")
                     && key.split(':').count() == 6
             }
-            Self::UserAndPassword => key
-                .split_once(':')
-                .is_some_and(|(user, word)| !user.is_empty() && word.len() >= SECRET_MIN),
+            Self::UserAndPassword => is_user_and_password(key),
+            Self::Presented => {
+                let in_address =
+                    |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+                is_user_and_password(key)
+                    || (key.len() >= SECRET_MIN && key.bytes().all(in_address))
+            }
             Self::PublicKey => base64(key),
             Self::WebhookSecret => key.strip_prefix("whsec_").is_some_and(base64),
             Self::SharedSecret => key.len() >= SECRET_MIN,
@@ -103,11 +130,19 @@ impl KeyForm {
             Self::WebhookSecret => {
                 "expected signing secrets as the provider shows them: whsec_ and base64"
             }
+            Self::Presented => {
+                "expected user:password, the password of at least 16 characters, or a secret of at least 16 letters, digits, - _ ."
+            }
             Self::SharedSecret => {
                 "each secret needs at least 16 characters; `openssl rand -hex 32` makes one"
             }
         }
     }
+}
+
+fn is_user_and_password(key: &str) -> bool {
+    key.split_once(':')
+        .is_some_and(|(user, word)| !user.is_empty() && word.len() >= SECRET_MIN)
 }
 
 /// One thing that became of one mail.

@@ -81,6 +81,19 @@ impl FromRequestParts<Web> for PathSegment {
     }
 }
 
+/// Two parts of the path that a route leaves open, as text.
+pub struct TwoSegments(pub String, pub String);
+
+impl FromRequestParts<Web> for TwoSegments {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, web).await;
+        path.map(|Path((first, second))| Self(first, second))
+            .map_err(|_| Problem::not_found())
+    }
+}
+
 /// The address of whoever asks, behind the proxies that the settings trust.
 pub struct Client(pub IpAddr);
 

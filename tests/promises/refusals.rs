@@ -24,12 +24,20 @@ use crate::support::smtp_sink::Stage as At;
 use crate::webhooks::world::World;
 use crate::webhooks::world::bounce_body;
 
-const PROVIDERS: [(&str, Provider); 6] = [
+const PROVIDERS: [(&str, Provider); 14] = [
     ("ses", Provider::Ses),
     ("postmark", Provider::Postmark),
     ("sendgrid", Provider::SendGrid),
     ("mailgun", Provider::Mailgun),
     ("resend", Provider::Resend),
+    ("brevo", Provider::Brevo),
+    ("mailjet", Provider::Mailjet),
+    ("sparkpost", Provider::SparkPost),
+    ("mailersend", Provider::MailerSend),
+    ("azure", Provider::Azure),
+    ("postal", Provider::Postal),
+    ("kumomta", Provider::KumoMta),
+    ("forwardemail", Provider::ForwardEmail),
     ("signed", Provider::Signed),
 ];
 
@@ -260,7 +268,7 @@ on_both! {
     }
 
     async fn by_webhook_only_a_hard_text_ends_a_reader(test_db) {
-        let cases: Vec<Case> = cases().into_iter().filter(|case| case.stage == "rcpt").step_by(4).collect();
+        let cases: Vec<Case> = cases().into_iter().filter(|case| case.stage == "rcpt").step_by(9).collect();
         // What each text means is looked at here, not how many there are.
         let world = World::new_with(test_db, |settings| settings.bounces.brake_count = 0).await;
         world.test_app.enlist_all(&readers(cases.len() * PROVIDERS.len())).await;

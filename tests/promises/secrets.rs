@@ -41,6 +41,13 @@ imap = "imap://hunter2hunter2hunter2hunter2:hunter2hunter2hunter2hunter2@127.0.0
 postmark = "me:hunter2hunter2hunter2hunter2"
 mailgun = "hunter2hunter2hunter2hunter2"
 resend = "whsec_hunter2hunter2hunter2hunter2"
+brevo = "me:hunter2hunter2hunter2hunter2"
+mailjet = "me:hunter2hunter2hunter2hunter2"
+sparkpost = "me:hunter2hunter2hunter2hunter2"
+mailersend = "hunter2hunter2hunter2hunter2"
+azure = "hunter2hunter2hunter2hunter2"
+kumomta = "hunter2hunter2hunter2hunter2"
+forwardemail = "hunter2hunter2hunter2hunter2"
 signed = "hunter2hunter2hunter2hunter2"
 [[desk.oidc]]
 name = "Example"

@@ -1,6 +1,7 @@
 //! What providers tell by webhook: real requests, rightly and wrongly signed; kept, answered, and acted on once.
 
 mod bounces;
+pub mod newer;
 pub mod world;
 
 use chrono::TimeDelta;
@@ -57,6 +58,15 @@ on_both! {
             ("sendgrid", json!([{ "event": "click", "email": READER }, { "event": "processed", "email": READER }])),
             ("mailgun", json!({ "event-data": { "event": "delivered", "recipient": READER } })),
             ("resend", json!({ "type": "email.delivered", "data": { "to": [READER] } })),
+            ("brevo", json!({ "event": "delivered", "email": READER })),
+            ("mailjet", json!([{ "event": "sent", "email": READER }, { "event": "open", "email": READER }])),
+            ("sparkpost", json!([{ "msys": {} }])),
+            ("sparkpost", json!([{ "msys": { "message_event": { "type": "delivery", "rcpt_to": READER } } }])),
+            ("mailersend", json!({ "type": "activity.delivered", "data": { "email": { "recipient": { "email": READER } } } })),
+            ("azure", json!([{ "eventType": "Microsoft.Communication.EmailDeliveryReportReceived", "data": { "recipient": READER, "status": "Delivered" } }])),
+            ("postal", json!({ "event": "MessageSent", "payload": { "message": { "to": READER } } })),
+            ("kumomta", json!([{ "type": "Delivery", "recipient": READER }, { "type": "TransientFailure", "recipient": READER }])),
+            ("forwardemail", json!({ "recipient": READER, "bounce": { "action": "defer" } })),
             ("signed", json!({ "type": "delivered", "email": READER })),
         ] {
             assert_eq!(world.post(provider, &world.sign(provider, &body, "1")).await, 204, "{provider}");
@@ -207,6 +217,42 @@ on_both! {
         assert_eq!(world.amazon.asked().len(), 3, "who ended it is not overruled");
     }
 
+    async fn azure_is_told_its_code_only_by_who_knows_the_secret(test_db) {
+        let world = World::new(test_db).await;
+        let before = world.test_app.test_db.dump().await;
+        let validation = json!([{ "id": "1", "topic": "/subscriptions/1", "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+            "data": { "validationCode": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6", "validationUrl": "https://evil.example/" } }]);
+        let own = format!("/webhooks/azure/{}", newer::TOKEN);
+        let answer = world.test_app.post_json(&own, &validation).await;
+        assert_eq!(answer.status().as_u16(), 200);
+        let body: Value = answer.json().await.expect("JSON");
+        assert_eq!(body, json!({ "validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6" }));
+        for wrong in ["/webhooks/azure", "/webhooks/azure/0123456789abcdef", "/webhooks/azure/%FF"] {
+            let status = world.test_app.post_json(wrong, &validation).await.status().as_u16();
+            assert!(matches!(status, 401 | 404), "{wrong}: {status}");
+        }
+        let ask = async |path: &str| {
+            let request = world.test_app.request(reqwest::Method::OPTIONS, path).header("webhook-request-origin", "eventgrid.azure.net");
+            request.send().await.expect("an answer")
+        };
+        let allowed = ask(&own).await;
+        assert_eq!((allowed.status().as_u16(), allowed.headers()["webhook-allowed-origin"].to_str().ok()), (200, Some("eventgrid.azure.net")));
+        assert_eq!(ask("/webhooks/acme/0123456789abcdef").await.status().as_u16(), 404);
+        assert_eq!(world.test_app.test_db.dump().await, before);
+    }
+
+    async fn mailersends_test_of_the_address_is_answered_and_nothing_else_that_its_public_secret_signs(test_db) {
+        let world = World::new(test_db).await;
+        let sign = |body: Value| {
+            let body = body.to_string();
+            let signature = world::hex(&world::hmac(b"test_Am3L1GuOIc4blLUuHqAPxxwkZaJyEk8G", body.as_bytes()));
+            Signed { headers: vec![("signature", signature)], body }
+        };
+        assert_eq!(world.post("mailersend", &sign(json!({ "type": "webhook.test", "data": {} }))).await, 204);
+        let bounce = world::bounce_body("mailersend", READER, "1", "550 5.1.1 no such user");
+        assert_eq!(world.post("mailersend", &sign(bounce)).await, 401);
+    }
+
     async fn a_provider_that_is_not_in_the_settings_has_no_door(test_db) {
         let test_app = TestApp::open(test_db).await;
         for provider in PROVIDERS.iter().chain(&["acme", "SES", "ses%2F"]) {
@@ -240,6 +286,10 @@ fn the_secrets_of_webhooks_are_shown_to_nobody_and_a_bad_one_is_refused_by_name(
         ("SENDGRID", "-----"),
         ("MAILGUN", "short"),
         ("RESEND", "x"),
+        ("BREVO", "a secret with spaces"),
+        ("AZURE", "short"),
+        ("POSTAL", "-----BEGIN"),
+        ("MAILERSEND", "short"),
         ("SIGNED", "x"),
     ] {
         let program = Program::set_up(&test_db).with(&format!("VERDICTS_WEBHOOKS__{key}"), value);

@@ -53,7 +53,7 @@ const CERTIFICATES: usize = 32;
 const COMPLAINTS: TimeDelta = TimeDelta::seconds(10);
 
 /// Result of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
     /// The provider is not in the settings: there is no such door.
     Closed,
@@ -63,6 +63,8 @@ pub enum Received {
     Used,
     /// It says nothing that is acted on.
     Nothing,
+    /// The provider wants to see this code before it sends events.
+    Validation(String),
     /// It is kept, or was here before.
     Kept,
 }
@@ -152,13 +154,13 @@ impl App {
             Err(refused) => Received::Refused(refused),
             Ok((id, content)) => self.keep_webhook(provider, &id, content).await?,
         };
-        let what = match received {
-            Received::Closed | Received::Nothing => "nothing",
+        let what = match &received {
+            Received::Closed | Received::Nothing | Received::Validation(_) => "nothing",
             Received::Refused(_) | Received::Used => "refused",
             Received::Kept => "kept",
         };
         metrics::counter!("verdicts_webhooks_total", "provider" => provider.as_str(), "what" => what).increment(1);
-        if let Received::Refused(refused) = received
+        if let Received::Refused(refused) = &received
             && self.webhooks.may_complain(self.now())
         {
             tracing::warn!(%provider, "a webhook was refused: {refused}");
@@ -178,7 +180,8 @@ impl App {
                 return Ok(Received::Nothing);
             }
             sns::SnsMessage::Message(body) if providers::read(provider, &body).is_empty() => {
-                return Ok(Received::Nothing);
+                let code = providers::validation_code(provider, &body);
+                return Ok(code.map_or(Received::Nothing, Received::Validation));
             }
             sns::SnsMessage::Message(body) => (false, body),
             sns::SnsMessage::Invitation(url) => (true, url.into()),

@@ -3,16 +3,26 @@
 //!
 //! A file for each provider holds how its requests are proven ([`identify`]) and what its events mean ([`read`]), with the page of
 //! its documentation that says so; one line of a table names the two functions. `verdict` is what they share: the receiving server's words count for more than
-//! the provider's class of them, and *hard* is only what is certain. `sns` is the envelope that SES's events come in.
+//! the provider's class of them, and *hard* is only what is certain. `presented` proves those that sign nothing. `sns` is the envelope
+//! that SES's events come in.
 
+mod azure;
+mod brevo;
+mod forwardemail;
+mod kumomta;
+mod mailersend;
 mod mailgun;
+mod mailjet;
+mod postal;
 mod postmark;
+mod presented;
 mod resend;
 mod sendgrid;
 mod ses;
 mod signature;
 mod signed;
 pub mod sns;
+mod sparkpost;
 mod verdict;
 
 use serde_json::Value;
@@ -32,6 +42,8 @@ const MOST: usize = 10_000;
 pub struct Posted<'a> {
     /// Names in lower case, with their values.
     pub headers: &'a [(&'a str, &'a str)],
+    /// The last part of the address, behind the provider's name: the secret of a provider that signs nothing.
+    pub path_secret: Option<&'a str>,
     /// The body as it came: signatures are over its bytes.
     pub body: &'a [u8],
 }
@@ -73,10 +85,18 @@ type ReadEvents = fn(&Value) -> Vec<WebhookEvent>;
 fn reader(provider: Provider) -> (Identify, ReadEvents) {
     match provider {
         Provider::Ses => (|_, _, _| Err(Untrusted::Unsigned), ses::read),
-        Provider::Postmark => (postmark::identify, postmark::read),
+        Provider::Postmark => (presented::identify, postmark::read),
         Provider::SendGrid => (sendgrid::identify, sendgrid::read),
         Provider::Mailgun => (mailgun::identify, mailgun::read),
         Provider::Resend => (resend::identify, resend::read),
+        Provider::Brevo => (presented::identify, brevo::read),
+        Provider::Mailjet => (presented::identify, mailjet::read),
+        Provider::SparkPost => (presented::identify, sparkpost::read),
+        Provider::MailerSend => (mailersend::identify, mailersend::read),
+        Provider::Azure => (presented::identify, azure::read),
+        Provider::Postal => (postal::identify, postal::read),
+        Provider::KumoMta => (presented::identify, kumomta::read),
+        Provider::ForwardEmail => (forwardemail::identify, forwardemail::read),
         Provider::Signed => (signed::identify, signed::read),
     }
 }
@@ -91,6 +111,14 @@ pub fn identify(
 ) -> Result<String, Untrusted> {
     let (identify, _) = reader(provider);
     identify(keys, posted, now)
+}
+
+/// Returns the code that a provider wants to see again before it sends events to the address. `body`: of a request that was proven.
+pub fn validation_code(provider: Provider, body: &str) -> Option<String> {
+    match provider {
+        Provider::Azure => azure::validation_code(&serde_json::from_str(body).ok()?),
+        _ => None,
+    }
 }
 
 /// Returns what it says that is worth acting on: nothing of mails that arrived, were opened or clicked, and nothing where it is not
@@ -111,6 +139,12 @@ fn text<'v>(value: &'v Value, place: &str) -> &'v str {
         .pointer(place)
         .and_then(Value::as_str)
         .unwrap_or_default()
+}
+
+/// The entries of a list, or the one that stands alone.
+fn each(value: &Value) -> impl Iterator<Item = &Value> {
+    let alone = std::slice::from_ref(value);
+    value.as_array().map_or(alone, Vec::as_slice).iter()
 }
 
 /// The list at a place.

@@ -1,53 +1,20 @@
 //! Postmark (postmarkapp.com/developer/webhooks): no signature. Its documentation protects a webhook by basic authentication
 //! in its address, `https://user:password@...`, and by HTTPS; the addresses that it sends from change without notice, so they
 //! are left to the firewall of who wants them.
-//!
-//! The password proves who sent it, not when: the same request again is known by its bytes, for as long as that is kept, and
-//! each event by its number for ever.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::Posted;
-use super::Untrusted;
-use super::hex_digest;
-use super::signature::is_same;
 use super::text;
 use super::verdict::AddressVerdict;
 use super::verdict::did;
 use super::verdict::domains;
 use super::verdict::event;
 use super::verdict::failed;
-use crate::domain::Timestamp;
 use crate::domain::inbound::Classification;
 use crate::domain::inbound::CorrelationIds;
 use crate::domain::inbound::Reason;
-use crate::domain::secret::Secret;
 use crate::domain::webhook::WebhookEvent;
 use crate::mail::inbound;
-
-/// `keys`: each `user:password` as it stands in the webhook's address.
-pub fn identify(keys: &[Secret], posted: Posted<'_>, _now: Timestamp) -> Result<String, Untrusted> {
-    let (scheme, given) = posted
-        .header("authorization")?
-        .split_once(' ')
-        .ok_or(Untrusted::Unsigned)?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(Untrusted::Unsigned);
-    }
-    let given = STANDARD
-        .decode(given.trim())
-        .map_err(|_| Untrusted::Forged)?;
-    let known = keys.iter().fold(false, |known, key| {
-        known | is_same(&given, key.expose().as_bytes())
-    });
-    if known {
-        Ok(hex_digest(&[posted.body]))
-    } else {
-        Err(Untrusted::Forged)
-    }
-}
 
 /// `RecordType` `Bounce`, `SpamComplaint`, `SubscriptionChange`.
 pub fn read(value: &Value) -> Vec<WebhookEvent> {

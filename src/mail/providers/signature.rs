@@ -2,14 +2,17 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use chrono::TimeDelta;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use hmac::Hmac;
 use hmac::KeyInit;
 use hmac::Mac;
 use sha2::Digest;
 use sha2::Sha256;
 
+use super::Posted;
 use super::Untrusted;
 use crate::domain::Timestamp;
+use crate::domain::secret::Secret;
 
 /// Upper bound on a provider's clock ahead of ours.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
@@ -27,6 +30,18 @@ pub fn is_signed<'k>(
         parts.iter().for_each(|part| mac.update(part));
         mac.verify_slice(signature).is_ok()
     })
+}
+
+/// Proves a request whose field `name` holds the HMAC-SHA256 of its body in hexadecimal; returns its id, the hash of the body.
+pub fn body_signed(keys: &[Secret], posted: Posted<'_>, name: &str) -> Result<String, Untrusted> {
+    let signature = HEXLOWER_PERMISSIVE
+        .decode(posted.header(name)?.as_bytes())
+        .map_err(|_| Untrusted::Forged)?;
+    let keys = keys.iter().map(|key| key.expose().as_bytes());
+    match is_signed(keys, &[posted.body], &signature) {
+        true => Ok(hex_digest(&[posted.body])),
+        false => Err(Untrusted::Forged),
+    }
 }
 
 /// Returns whether two secrets are the same, without telling by the time it takes how much of them is.

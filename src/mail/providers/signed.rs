@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::Posted;
 use super::Untrusted;
+use super::each;
 use super::hex_digest;
 use super::signature::check_age;
 use super::signature::is_signed;
@@ -56,13 +57,7 @@ pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<S
 /// One event, or a list of them: `type` is `bounce` (the `diagnostic` decides what kind of; without one it is hard), `soft`,
 /// `complaint` or `unsubscribe`. `message_id` and `sender` (the envelope's) say which mail it was.
 pub fn read(value: &Value) -> Vec<WebhookEvent> {
-    let one = std::slice::from_ref(value);
-    value
-        .as_array()
-        .map_or(one, Vec::as_slice)
-        .iter()
-        .filter_map(read_one)
-        .collect()
+    each(value).filter_map(read_one).collect()
 }
 
 fn read_one(value: &Value) -> Option<WebhookEvent> {

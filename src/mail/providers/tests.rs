@@ -1,4 +1,5 @@
 mod genuine;
+mod newer;
 
 use serde_json::json;
 

@@ -26,6 +26,8 @@ use verdicts::app::Fetch;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::domain::webhook::Provider;
 
+use super::newer;
+use super::newer::Postal;
 use crate::support::TestApp;
 use crate::support::TestDb;
 
@@ -44,7 +46,22 @@ pub(super) const RESEND: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 pub const SIGNED: &str = "a secret of the plain webhook";
 
-pub const PROVIDERS: [&str; 6] = ["ses", "postmark", "sendgrid", "mailgun", "resend", "signed"];
+pub const PROVIDERS: [&str; 14] = [
+    "ses",
+    "postmark",
+    "sendgrid",
+    "mailgun",
+    "resend",
+    "brevo",
+    "mailjet",
+    "sparkpost",
+    "mailersend",
+    "azure",
+    "postal",
+    "kumomta",
+    "forwardemail",
+    "signed",
+];
 
 /// Amazon, as far as a test needs it: a key, its certificate, and who asked for what.
 pub(super) struct Amazon {
@@ -144,6 +161,7 @@ pub struct World {
     pub test_app: TestApp,
     pub(super) amazon: Amazon,
     sendgrid: EcdsaKeyPair,
+    postal: Postal,
 }
 
 /// A request, ready to be sent or spoilt.
@@ -167,6 +185,7 @@ impl World {
         let sendgrid = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
         let public: PublicKeyX509Der<'_> = sendgrid.public_key().as_der().expect("its form");
         let public = STANDARD.encode(public.as_ref());
+        let postal = Postal::new();
         let test_app = TestApp::open_fetching(test_db, amazon.fetch(), |settings| {
             settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
             let keys = &mut settings.webhooks;
@@ -201,6 +220,7 @@ impl World {
                 Provider::Signed,
                 vec!["an older secret of it".into(), SIGNED.into()],
             );
+            postal.configure(keys);
             adapt(settings);
         })
         .await;
@@ -211,6 +231,7 @@ impl World {
             test_app,
             amazon,
             sendgrid,
+            postal,
         }
     }
 
@@ -237,6 +258,13 @@ impl World {
         let now = self.test_app.app.now().timestamp().to_string();
         let text = body.to_string();
         let mut headers = vec![("content-type", "application/json".to_owned())];
+        if let Some(proof) = self.postal.proof(provider, &text) {
+            headers.push(proof);
+            return Signed {
+                headers,
+                body: text,
+            };
+        }
         let body = match provider {
             "ses" => self
                 .amazon
@@ -318,6 +346,9 @@ pub fn bounce_body(provider: &str, email: &str, id: &str, words: &str) -> Value 
         .get(..3)
         .and_then(|code| code.parse::<u64>().ok())
         .unwrap_or_default();
+    if let Some(body) = newer::body(provider, "bounce", email, "", "", id, words) {
+        return body;
+    }
     match provider {
         "ses" => {
             let bounce = json!({ "bounceType": "Permanent", "bounceSubType": "General", "feedbackId": id,
@@ -345,10 +376,16 @@ pub fn bounce_body(provider: &str, email: &str, id: &str, words: &str) -> Value 
 }
 
 async fn post_to(test_app: &TestApp, provider: &str, signed: &Signed) -> u16 {
+    let (paths, headers): (Vec<_>, Vec<_>) =
+        signed.headers.iter().partition(|(name, _)| *name == "path");
+    let path = match paths.first() {
+        Some((_, secret)) if !secret.is_empty() => format!("/webhooks/{provider}/{secret}"),
+        _ => format!("/webhooks/{provider}"),
+    };
     let mut request = test_app
-        .request(Method::POST, &format!("/webhooks/{provider}"))
+        .request(Method::POST, &path)
         .body(signed.body.clone());
-    for (name, value) in &signed.headers {
+    for (name, value) in headers {
         request = request.header(*name, value);
     }
     request.send().await.expect("an answer").status().as_u16()
@@ -371,12 +408,12 @@ pub async fn tell_signed(test_app: &TestApp, id: &str, kind: &str, email: &str, 
     test_app.app.act_on_webhooks().await.expect("acted on");
 }
 
-fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
+pub(super) fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length");
     mac.update(text);
     mac.finalize().into_bytes().to_vec()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
