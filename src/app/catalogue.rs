@@ -76,6 +76,14 @@ pub fn read(path: &Path) -> Result<Catalogue, Failure> {
     together(parts, &name)
 }
 
+/// Reads a text that came under a name, in a format that is known.
+///
+/// # Errors
+/// A sentence that names the line or key, and what was expected there.
+pub fn read_document(name: &str, text: &str, format: Format) -> Result<Catalogue, Failure> {
+    not_empty(parse(name, text, format)?, name)
+}
+
 /// Reads a file that came with a name: TOML, JSON, or a zip file of these.
 ///
 /// # Errors

@@ -9,7 +9,7 @@
 //! - [`returns`]: what comes back, and what it means for its reader.
 //! - [`checks`]: `doctor`, metrics, upkeep.
 //! - [`jobs`]: imports, exports and changes of many, with progress.
-//! - [`users`]: people who run the newsletter; [`audit_log`]: what they changed.
+//! - [`users`]: people who run the newsletter; [`tokens`] with [`idempotency`]: programs that act for them; [`audit_log`]: what they changed.
 //!
 //! Beside them: [`growth`] (who joins and who leaves), [`deliverability`] (what comes back, DNS), [`views`] (things as programs see them), `failure` (errors with a kind), `secrets` and [`keys`] (what signs), [`connections`]
 //! (places at the doors).
@@ -27,6 +27,7 @@ pub mod export;
 mod face;
 mod failure;
 pub mod growth;
+pub mod idempotency;
 pub mod issue;
 pub mod jobs;
 pub mod keys;
@@ -34,6 +35,7 @@ pub mod live;
 pub mod returns;
 mod secrets;
 pub mod subscribing;
+pub mod tokens;
 pub mod users;
 pub mod views;
 

@@ -96,6 +96,7 @@ impl ListConditions {
             never_sent: self.never_sent,
             stale: self.stale,
             missing_reviewer: self.missing_reviewer,
+            updated_since: None,
         }
     }
 }

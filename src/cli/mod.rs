@@ -2,7 +2,7 @@
 //!
 //! Data goes to stdout, logs to stderr; `--json` prints one JSON document. Exit 0: done; 1: failed, with a sentence on
 //! stderr; 2: wrong usage. One file per group of commands: [`serve`], [`catalog`], [`digest`], [`subscribers`],
-//! [`users`], [`keys`], [`operations`]; [`output`] has what they share.
+//! [`users`], [`tokens`], [`keys`], [`operations`]; [`output`] has what they share.
 
 mod audit;
 mod bounces;
@@ -18,6 +18,7 @@ mod serve;
 mod settings;
 mod stopping;
 mod subscribers;
+mod tokens;
 mod turns;
 mod users;
 
@@ -73,6 +74,9 @@ enum Command {
     /// The people who may use the desk
     #[command(subcommand)]
     Users(users::UsersCommand),
+    /// Tokens with which programs use the API
+    #[command(subcommand)]
+    Tokens(tokens::TokensCommand),
     /// Read mails that came back: bounces, complaints, automatic replies, requests to join or leave
     ///
     /// Prints a line for each recipient found: the address (- if none is known), a tab, and hard, soft, complaint, auto, unsubscribe,
@@ -235,6 +239,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Digest(command) => command.run(open().await?, output).await,
         Command::Subscribers(command) => command.run(open().await?, output).await,
         Command::Users(command) => command.run(&*open().await?, output).await,
+        Command::Tokens(command) => command.run(&*open().await?, output).await,
         Command::Inbound(command) => command.run(open, &loaded.settings, output).await,
         Command::Bounces(command) => command.run(open().await?, output).await,
         Command::Relays(command) => command.run(open().await?, output).await,

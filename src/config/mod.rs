@@ -5,6 +5,7 @@
 //! An unknown key or a bad value is an error that names it and where it stands. A section's file holds its keys, their
 //! defaults and their limits, in that order.
 
+mod api;
 mod bounces;
 mod database;
 mod database_hosts;
@@ -37,6 +38,7 @@ use figment::providers::Toml;
 use serde::Deserialize;
 use serde::Serialize;
 
+pub use api::ApiSettings;
 pub use bounces::BounceSettings;
 pub use database::DatabaseSettings;
 pub use database::Durability;
@@ -99,6 +101,8 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// The publisher's web interface.
     pub desk: DeskSettings,
+    /// The API.
+    pub api: ApiSettings,
 }
 
 const fn days(n: u64) -> Duration {
@@ -171,6 +175,7 @@ impl Settings {
         self.inbound.check()?;
         self.webhooks.check()?;
         self.desk.check()?;
+        self.api.check()?;
         if self.desk.two_people && self.schedule.approval != Approval::Required {
             return fault(
                 "desk.two_people",

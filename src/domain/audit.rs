@@ -112,6 +112,12 @@ super::named! {
         UserIdentityUnlinked => "user.identity_unlinked",
         /// A user chose which mails they get.
         UserMailsChosen => "user.mails_chosen",
+        /// An API token was made.
+        TokenCreated => "token.created",
+        /// An API token got another secret.
+        TokenRotated => "token.rotated",
+        /// An API token was revoked.
+        TokenRevoked => "token.revoked",
         /// A setting was set at the desk or by a command, or given back to its default.
         SettingChanged => "setting.changed",
         /// The site's secret was lost, and replaced.
@@ -130,6 +136,8 @@ super::named! {
         Catalogue => "catalogue",
         /// A user of the desk, by an opaque id.
         User => "user",
+        /// An API token, by its public part.
+        Token => "token",
         /// A saved filter of the list, by its slug.
         Segment => "segment",
         /// A recipient domain.

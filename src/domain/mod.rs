@@ -2,12 +2,13 @@
 //! Refusals and the brake: [`brake`].
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`] with [`publication`], [`catalogue_change`], [`answer`] and [`quote`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`] with [`digest_note`], [`subscriber`] with [`subscriber_filter`], [`reader`], [`secret`], [`token`] with `seal`, [`rendered_mail`](rendered_mail),
-//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`] with [`issue_text`], [`user`], [`job`].
+//! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`] with [`publication`], [`catalogue_change`], [`answer`] and [`quote`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`] with [`digest_note`], [`subscriber`] with [`subscriber_filter`], [`reader`], [`secret`], [`token`] with `seal` and [`sealed_text`], [`rendered_mail`](rendered_mail),
+//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`] with [`issue_text`], [`user`], [`api_token`], [`job`].
 
 pub mod actor;
 pub mod address;
 pub mod answer;
+pub mod api_token;
 pub mod audit;
 pub mod brake;
 pub mod catalogue;
@@ -37,6 +38,7 @@ pub mod reader;
 pub mod refusal;
 pub mod rendered_mail;
 mod seal;
+pub mod sealed_text;
 pub mod secret;
 pub mod shared_domains;
 pub mod slot;

@@ -38,6 +38,8 @@ pub(super) enum ChangeSubject<'a> {
     Catalogue(&'a str),
     /// By its slug.
     Segment(&'a str),
+    /// By its public part.
+    Token(&'a str),
     /// By its key.
     Setting(&'a str),
     Domain(&'a str),
@@ -92,6 +94,7 @@ impl ChangeAuthor<'_> {
             }
             ChangeSubject::Catalogue(slug) => (SubjectKind::Catalogue, slug.to_owned()),
             ChangeSubject::Segment(slug) => (SubjectKind::Segment, slug.to_owned()),
+            ChangeSubject::Token(public_id) => (SubjectKind::Token, public_id.to_owned()),
             ChangeSubject::Setting(key) => (SubjectKind::Setting, key.to_owned()),
             ChangeSubject::Domain(name) => (SubjectKind::Domain, name.to_owned()),
             ChangeSubject::Relay(name) => (SubjectKind::Relay, name.to_owned()),

@@ -27,6 +27,8 @@ pub struct CatalogueFilter {
     pub stale_since: Option<Timestamp>,
     /// A reviewer of the panel has not spoken.
     pub missing_reviewer: bool,
+    /// Changed at this time or later.
+    pub updated_since: Option<Timestamp>,
 }
 
 /// A tool of the list.
@@ -97,6 +99,7 @@ impl Storage {
              where (published_at < $1 or published_at = $1 and slug > $2)
                and ($3 = '' or category = $3) and ($4 = 0 or last is null)
                and ($5 = 0 or published_at < $5 and updated_at < $5) and ($6 = 0 or spoke < $6) and lower(name) like $8 escape '!'
+               and ($9 = 0 or updated_at >= $9)
              order by published_at desc, slug limit $7",
             at,
             slug,
@@ -105,7 +108,8 @@ impl Storage {
             filter.stale_since.map_or(0, |at| at.timestamp_millis()),
             if filter.missing_reviewer { PANEL } else { 0 },
             count,
-            filter.search.as_deref().map_or("%".into(), pattern)
+            filter.search.as_deref().map_or("%".into(), pattern),
+            filter.updated_since.map_or(0, |at| at.timestamp_millis())
         )?;
         let slugs: Vec<Slug> = stored(rows.iter().map(|(slug, ..)| slug.parse()).collect())?;
         let mut tools = contenders(&mut reader, &slugs.iter().collect::<Vec<_>>()).await?;
@@ -140,6 +144,7 @@ impl Storage {
                and ($5 = 0 or c.published_at < $5 and c.updated_at < $5)
                and ($6 = 0 or (select count(*) from reviews where tool = l.slug) < $6 or (select count(*) from reviews where tool = r.slug) < $6)
                and (lower(l.name) like $8 escape '!' or lower(r.name) like $8 escape '!')
+               and ($9 = 0 or c.updated_at >= $9)
              order by c.published_at desc, c.slug limit $7",
             at,
             slug,
@@ -148,7 +153,8 @@ impl Storage {
             filter.stale_since.map_or(0, |at| at.timestamp_millis()),
             if filter.missing_reviewer { PANEL } else { 0 },
             count,
-            filter.search.as_deref().map_or("%".into(), pattern)
+            filter.search.as_deref().map_or("%".into(), pattern),
+            filter.updated_since.map_or(0, |at| at.timestamp_millis())
         )?;
         let comparisons: Vec<Comparison> = stored(rows.into_iter().map(comparison_from).collect())?;
         let slugs: Vec<&Slug> = comparisons

@@ -203,15 +203,19 @@ impl Storage {
         row.map(BackgroundJobRow::job).transpose()
     }
 
-    /// The newest jobs.
-    pub async fn jobs(&self, count: i64) -> Result<Vec<BackgroundJob>, StorageError> {
+    /// The newest jobs that were started before the job with that number.
+    pub async fn jobs(
+        &self,
+        before: Option<i64>,
+        count: i64,
+    ) -> Result<Vec<BackgroundJob>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<BackgroundJobRow> = all!(
             reader,
             "select id, kind, state, made_by, input, done, total, result, created_at, finished_at from jobs
-             where created_at >= $2 order by created_at desc limit $1",
-            count,
-            0
+             where id < $1 order by id desc limit $2",
+            before.unwrap_or(i64::MAX),
+            count
         )?;
         rows.into_iter().map(BackgroundJobRow::job).collect()
     }

@@ -11,7 +11,7 @@
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
 //!   judges leases; [`relays`], [`failed_deliveries`], [`retrying`], [`waits`], [`audit`].
 //! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`returned`], [`suppressions`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
-//! - Operation: [`settings`], [`user_notices`], [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`audit_log`], [`observations`], [`dns_checks`], [`diagnostics`], `statistics`.
+//! - Operation: [`settings`], [`user_notices`], [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`tokens`] with [`idempotency`], [`audit_log`], [`observations`], [`dns_checks`], [`diagnostics`], `statistics`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,6 +137,7 @@ pub mod growth_figures;
 pub mod held_refusals;
 mod history;
 mod hosts;
+pub mod idempotency;
 pub mod identities;
 mod ids;
 pub mod imports;
@@ -179,6 +180,7 @@ mod statistics;
 pub mod subscriber_list;
 pub mod subscribers;
 pub mod suppressions;
+pub mod tokens;
 mod transactional;
 pub mod unmatched;
 mod unsubscribe_reasons;
@@ -192,7 +194,6 @@ mod writer;
 
 pub use error::StorageError;
 pub use opening::sqlite_file;
-
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// The open database.
@@ -438,7 +439,6 @@ impl Storage {
 
 /// Attempts of a unit of work that the server breaks off.
 const ATTEMPTS_MAX: u32 = 5;
-
 /// Up to 20 ms before the second attempt, 40 ms before the third.
 fn pause_before(attempt: u32) -> Duration {
     Duration::from_millis(rand::random_range(1..=20 * u64::from(attempt)))

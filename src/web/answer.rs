@@ -33,7 +33,32 @@ pub struct Problem {
     title: &'static str,
     sentence: String,
     retry_after: Option<Duration>,
-    faults: Vec<FieldFault>,
+    faults: Vec<ProblemFault>,
+    /// Word that is narrower than the status's own.
+    code: Option<&'static str>,
+    /// Id of the request.
+    instance: Option<String>,
+}
+
+/// A place of the input that is at fault.
+#[derive(Debug, Clone)]
+pub struct ProblemFault {
+    /// JSON pointer into the body as a URI fragment (RFC 6901, 6), or `?name` for a parameter of the query.
+    pub pointer: String,
+    /// Stable word.
+    pub code: &'static str,
+    /// One sentence.
+    pub detail: String,
+}
+
+impl From<&FieldFault> for ProblemFault {
+    fn from(fault: &FieldFault) -> Self {
+        Self {
+            pointer: format!("#/{}", fault.field),
+            code: "invalid",
+            detail: fault.detail.clone(),
+        }
+    }
 }
 
 /// Time after which a request that found the database down may be repeated.
@@ -104,8 +129,9 @@ impl Problem {
         sentence: impl Into<String>,
     ) -> Self {
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, title, sentence);
-        let fault = FieldFault {
-            field: field.into(),
+        let fault = ProblemFault {
+            pointer: format!("#/{field}"),
+            code: "invalid",
             detail: problem.sentence.clone(),
         };
         Self {
@@ -122,6 +148,41 @@ impl Problem {
             sentence: sentence.into(),
             retry_after: None,
             faults: Vec::new(),
+            code: None,
+            instance: None,
+        }
+    }
+
+    /// The same, with a code of its own: one of [`problem_types::NARROW`].
+    #[must_use]
+    pub fn with_code(self, code: &'static str) -> Self {
+        Self {
+            code: Some(code),
+            ..self
+        }
+    }
+
+    /// The same, with the places that are at fault.
+    #[must_use]
+    pub fn with_faults(self, faults: Vec<ProblemFault>) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// The same, for the request with that id.
+    #[must_use]
+    pub fn with_instance(self, request_id: &str) -> Self {
+        Self {
+            instance: Some(request_id.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same, worth another attempt after that time.
+    #[must_use]
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
         }
     }
 }
@@ -177,7 +238,7 @@ impl Problem {
 
     /// The problem document of RFC 9457. `error` repeats `detail`: sign-up forms that publishers pasted into their own pages read it.
     fn document(&self, base_url: &str) -> serde_json::Value {
-        let code = problem_types::code(self.status);
+        let code = self.code.unwrap_or(problem_types::code(self.status));
         let mut document = serde_json::json!({
             "type": format!("{base_url}/problems/{code}"),
             "title": self.title,
@@ -188,13 +249,18 @@ impl Problem {
         });
         if !self.faults.is_empty() {
             let faults = self.faults.iter().map(|fault| {
+                let field = fault.pointer.trim_start_matches(['#', '/', '?']);
                 serde_json::json!({
-                    "field": fault.field,
-                    "pointer": format!("#/{}", fault.field),
+                    "field": field,
+                    "pointer": fault.pointer,
+                    "code": fault.code,
                     "detail": fault.detail,
                 })
             });
             document["errors"] = faults.collect();
+        }
+        if let Some(instance) = &self.instance {
+            document["instance"] = instance.as_str().into();
         }
         document
     }
@@ -211,7 +277,7 @@ impl From<Failure> for Problem {
             FailureKind::NotFound => Self::new(StatusCode::NOT_FOUND, "Not found", sentence),
             FailureKind::Conflict => Self::new(StatusCode::CONFLICT, "Not possible now", sentence),
             FailureKind::Invalid(faults) => Self {
-                faults: faults.clone(),
+                faults: faults.iter().map(ProblemFault::from).collect(),
                 ..Self::new(
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "Please correct this",
@@ -368,8 +434,8 @@ mod tests {
             vec![fault("subject"), fault("send_at")],
         ));
         let expected = serde_json::json!([
-            { "field": "subject", "pointer": "#/subject", "detail": "subject is missing." },
-            { "field": "send_at", "pointer": "#/send_at", "detail": "send_at is missing." },
+            { "field": "subject", "pointer": "#/subject", "code": "invalid", "detail": "subject is missing." },
+            { "field": "send_at", "pointer": "#/send_at", "code": "invalid", "detail": "send_at is missing." },
         ]);
         assert_eq!(document["errors"], expected);
     }

@@ -2,9 +2,10 @@
 //!
 //! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often) with [`forwarded`] and [`connections`],
 //! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`] with
-//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`links`], [`mailbox`], [`operations`], [`webhooks`], and the [`desk`].
+//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`links`], [`mailbox`], [`operations`] with [`readiness`], [`webhooks`], the [`api`] and the [`desk`].
 
 mod answer;
+pub mod api;
 mod browsing;
 mod choices;
 mod connections;
@@ -22,6 +23,7 @@ mod pages;
 mod pictures;
 mod preferences;
 mod problem_types;
+mod readiness;
 mod review;
 mod webhooks;
 
@@ -90,8 +92,9 @@ struct Web {
     choices: Arc<Allowance>,
     pictures: Arc<pictures::Pictures>,
     strangers: Arc<guard::UntrustedProxies>,
-    readiness: Arc<operations::Readiness>,
+    readiness: Arc<readiness::Readiness>,
     in_flight: Arc<connections::InFlight>,
+    api_rates: Arc<api::Rates>,
 }
 
 impl Web {
@@ -244,6 +247,7 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
         strangers: Arc::default(),
         readiness: Arc::default(),
         in_flight: Arc::default(),
+        api_rates: Arc::default(),
         app,
     };
     let site = || {
@@ -258,11 +262,14 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
             .merge(mailbox::routes())
             .merge(operations::routes())
             .merge(webhooks::routes())
+            .merge(api::routes(&web))
     };
     let routes = match pages {
         Pages::All => site().merge(desk::routes(&web)),
         Pages::Site => site(),
-        Pages::Desk => desk::routes(&web).merge(pages::look_routes(&web.app.site)),
+        Pages::Desk => desk::routes(&web)
+            .merge(pages::look_routes(&web.app.site))
+            .merge(api::routes(&web)),
     };
     let routes = routes
         .fallback(answer::not_found)
@@ -274,6 +281,10 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
         .layer(axum::middleware::from_fn_with_state(
             web.clone(),
             connections::share,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            web.clone(),
+            api::finish,
         ))
         .layer(axum::middleware::from_fn_with_state(web.clone(), protect))
         .with_state(web);

@@ -254,11 +254,8 @@ async fn robots(State(web): State<Web>) -> String {
 
 /// Explains a code of problem documents.
 async fn problem(State(web): State<Web>, PathSegment(name): PathSegment) -> Page {
-    let known = problem_types::TYPES
-        .iter()
-        .find(|(_, code, _)| *code == name);
-    let (status, code, meaning) = known.ok_or_else(Problem::not_found)?;
-    let heading = format!("Problem: {code}");
+    let (status, meaning) = problem_types::meaning(&name).ok_or_else(Problem::not_found)?;
+    let heading = format!("Problem: {name}");
     let sentence = format!("Status {}. {meaning}", status.as_u16());
     Ok(Html(page::notice_page(
         &web.app.site,

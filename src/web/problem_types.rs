@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 
 /// Every status with which a problem is answered, its word, and what it means for a program that meets it.
-pub(super) const TYPES: [(StatusCode, &str, &str); 13] = [
+pub(super) const TYPES: [(StatusCode, &str, &str); 16] = [
     (
         StatusCode::NOT_FOUND,
         "not_found",
@@ -65,9 +65,58 @@ pub(super) const TYPES: [(StatusCode, &str, &str); 13] = [
         "The body is of a kind that this address does not take; see the header Content-Type of the request.",
     ),
     (
+        StatusCode::NOT_ACCEPTABLE,
+        "not_acceptable",
+        "The answer has no form that the header Accept of the request allows; ask for application/json.",
+    ),
+    (
+        StatusCode::PRECONDITION_FAILED,
+        "precondition_failed",
+        "It was changed since it was read: the header If-Match names another ETag. Read it anew, and decide again.",
+    ),
+    (
+        StatusCode::PRECONDITION_REQUIRED,
+        "precondition_required",
+        "Send the ETag of what was read in the header If-Match, so that no change of somebody else is lost.",
+    ),
+    (
         StatusCode::BAD_REQUEST,
         "bad_request",
         "The request is not understood.",
+    ),
+];
+
+/// Words of the API that are narrower than their status's own.
+pub(super) const NARROW: [(StatusCode, &str, &str); 6] = [
+    (
+        StatusCode::FORBIDDEN,
+        "insufficient_scope",
+        "The token lacks the scope that this needs, or its maker's role no longer has it. The header WWW-Authenticate names the scope.",
+    ),
+    (
+        StatusCode::CONFLICT,
+        "subscriber_suppressed",
+        "The address is on the suppression list, or its owner left. No program brings it back: only its owner does, by signing up again.",
+    ),
+    (
+        StatusCode::CONFLICT,
+        "subscriber_exists",
+        "There is a subscriber with this address. Send \"on_conflict\": \"merge\" to change what is kept of them.",
+    ),
+    (
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        "The Idempotency-Key belongs to another request. Take a fresh key for each request.",
+    ),
+    (
+        StatusCode::CONFLICT,
+        "idempotency_in_progress",
+        "The request with this Idempotency-Key is at work. Ask again in a moment.",
+    ),
+    (
+        StatusCode::BAD_REQUEST,
+        "unsupported_version",
+        "X-API-Version names a version that this installation does not have.",
     ),
 ];
 
@@ -75,4 +124,11 @@ pub(super) const TYPES: [(StatusCode, &str, &str); 13] = [
 pub(super) fn code(status: StatusCode) -> &'static str {
     let known = TYPES.iter().find(|(known, ..)| *known == status);
     known.map_or("bad_request", |(_, code, _)| code)
+}
+
+/// Status and meaning of a code.
+pub(super) fn meaning(code: &str) -> Option<(StatusCode, &'static str)> {
+    let mut all = TYPES.iter().chain(&NARROW);
+    all.find(|(_, known, _)| *known == code)
+        .map(|(status, _, meaning)| (*status, *meaning))
 }

@@ -7,6 +7,9 @@
 
 mod addresses;
 mod answers;
+mod api_catalogue;
+mod api_matrix;
+mod api_tokens;
 mod audit_log;
 mod brake;
 mod browsing;

@@ -34,6 +34,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("test_recipients", "the publisher's own people"),
     ("users", "who runs the newsletter, which is no subscriber"),
     ("sessions", "of users"),
+    ("tokens", "of programs that act for users"),
     (
         "audit",
         "what the publisher's side did, in ids and codes; what concerns a reader stands in their history too",

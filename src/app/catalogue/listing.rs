@@ -37,6 +37,8 @@ pub struct ListRequest {
     pub stale: bool,
     /// A reviewer has not spoken.
     pub missing_reviewer: bool,
+    /// Changed at this time or later.
+    pub updated_since: Option<Timestamp>,
 }
 
 impl ListRequest {
@@ -48,6 +50,7 @@ impl ListRequest {
             never_sent: self.never_sent,
             stale_since: self.stale.then(|| now - TimeDelta::days(STALE_DAYS)),
             missing_reviewer: self.missing_reviewer,
+            updated_since: self.updated_since,
         }
     }
 }

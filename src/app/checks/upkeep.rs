@@ -41,6 +41,7 @@ impl App {
             }
         }
         self.keep_jobs(now).await?;
+        self.forget_answers(now).await?;
         self.match_again(LOOKS_MAX).await?;
         if self.are_statistics_due(now) {
             self.storage.refresh_statistics().await?;

@@ -131,6 +131,28 @@ impl App {
         self.secrets.job_name(id)
     }
 
+    /// The number of the job that a name names, whether it is remembered or not.
+    pub fn job_id(&self, name: &str) -> Option<i64> {
+        self.secrets.job_named(name)
+    }
+
+    /// The newest jobs that were started before the job `before`, with how far they are.
+    pub async fn jobs(
+        &self,
+        before: Option<i64>,
+        count: i64,
+    ) -> Result<Vec<BackgroundJob>, Failure> {
+        let mut jobs = self.storage.jobs(before, count).await?;
+        let running = locked(&self.jobs.running);
+        for job in &mut jobs {
+            if let Some(progress) = running.get(&job.id) {
+                job.done = progress.done.load(Relaxed);
+                job.total = progress.total();
+            }
+        }
+        Ok(jobs)
+    }
+
     /// The job that a name names, with how far it is just now.
     pub async fn job_named(&self, name: &str) -> Result<Option<BackgroundJob>, Failure> {
         let Some(id) = self.secrets.job_named(name) else {

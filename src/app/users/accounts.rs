@@ -3,6 +3,7 @@
 use super::links::UserLink;
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::tokens::refuse_tokens;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::user::ChallengeKind;
@@ -40,6 +41,7 @@ impl App {
         role: Role,
         password: Option<&str>,
     ) -> Result<Option<UserLink>, Failure> {
+        refuse_tokens(actor)?;
         let name = match name {
             Some(name) => {
                 parse_name(name).map_err(|words| Failure::invalid_field("name", words))?
@@ -136,6 +138,7 @@ impl App {
         user: &User,
         change: AccountChange,
     ) -> Result<(), Failure> {
+        refuse_tokens(actor)?;
         let now = self.now();
         let changed = match change {
             AccountChange::Role(role) => self.storage.set_role(actor, user.id, role, now).await?,
@@ -177,6 +180,7 @@ impl App {
         user: &User,
         password: &str,
     ) -> Result<(), Failure> {
+        refuse_tokens(actor)?;
         let hash = self
             .chosen_password(password, &user.email, &user.name)
             .await?
@@ -190,6 +194,7 @@ impl App {
 
     /// Takes somebody's password away, ends all their sessions, and makes a link by which they choose another.
     pub async fn reset_password(&self, actor: &Actor, user: &User) -> Result<UserLink, Failure> {
+        refuse_tokens(actor)?;
         self.storage
             .set_password(actor, user.id, None, self.now())
             .await?;

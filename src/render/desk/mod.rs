@@ -1,4 +1,4 @@
-//! The desk's pages. What stands around each is here; signing in is in [`gate`], [`passkeys`] and [`providers`], one's own account in [`account`], users in [`users`],
+//! The desk's pages. What stands around each is here; signing in is in [`gate`], [`passkeys`] and [`providers`], one's own account in [`account`], users in [`users`], API tokens in [`tokens`](tokens()),
 //! subscribers in [`subscribers`] and [`subscriber`], tools and comparisons in [`catalogue`] and [`catalogue_import`], a week and its mail in [`week`], its text in [`write`], its results in [`results`]; charts are drawn in [`chart`].
 
 mod account;
@@ -17,6 +17,7 @@ mod results;
 mod settings;
 mod subscriber;
 mod subscribers;
+mod tokens;
 mod users;
 mod week;
 mod write;
@@ -126,6 +127,12 @@ pub use subscribers::Control;
 pub use subscribers::SubscriberRow;
 pub use subscribers::SubscribersView;
 pub use subscribers::subscribers;
+pub use tokens::ScopeChoice;
+pub use tokens::TokenLine;
+pub use tokens::TokensView;
+pub use tokens::TypedToken;
+pub use tokens::token;
+pub use tokens::tokens;
 pub use users::UserView;
 pub use users::link;
 pub use users::users;
@@ -283,6 +290,12 @@ const PLACES: [DeskPlace; 7] = [
         parts: &[
             part("/desk/settings", "Site", Area::Settings, AccessLevel::Read),
             part("/desk/users", "Users", Area::Settings, AccessLevel::Read),
+            part(
+                "/desk/tokens",
+                "API tokens",
+                Area::Settings,
+                AccessLevel::Read,
+            ),
             part("/desk/audit", "Audit log", Area::Audit, AccessLevel::Read),
             part(
                 "/desk/diagnostics",

@@ -111,7 +111,7 @@ fn problem(job: &BackgroundJob) -> Option<String> {
 }
 
 pub(super) async fn list(State(web): State<Web>, Me(who): Me) -> Page {
-    let jobs = web.app.storage.jobs(LISTED).await?;
+    let jobs = web.app.storage.jobs(None, LISTED).await?;
     let views = jobs.iter().map(|job| view(&web, job)).collect();
     let frame = answers::frame(&web, &who, "Jobs", subscribers::HERE);
     Ok(Html(desk::jobs(frame, views)?))

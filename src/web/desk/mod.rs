@@ -1,7 +1,7 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
-//! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`settings`], [`audit`], [`diagnostics`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`] with [`uploads`], [`bulk`] and [`jobs`], [`catalogue_list`], [`tool_edit`] with [`tool_view`], [`comparison_edit`] with [`entry_form`], [`catalogue_import`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`], [`results`], [`growth`], [`deliverability`] with [`deliverability_view`] and [`suppressions`].
+//! Reading order: this file (all routes, each with what it demands, with [`operation_table`]), [`access`] (who may pass), [`answers`] (what a page and a write
+//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`tokens`], [`settings`], [`audit`], [`diagnostics`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`] with [`uploads`], [`bulk`] and [`jobs`], [`catalogue_list`], [`tool_edit`] with [`tool_view`], [`comparison_edit`] with [`entry_form`], [`catalogue_import`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`], [`results`], [`growth`], [`deliverability`] with [`deliverability_view`] and [`suppressions`].
 
 mod access;
 mod account;
@@ -23,6 +23,7 @@ mod import;
 mod jobs;
 mod notices;
 mod oidc;
+mod operation_table;
 mod passkeys;
 mod prepare_view;
 mod results;
@@ -35,6 +36,7 @@ mod subscriber_new;
 mod subscriber_view;
 mod subscribers;
 mod suppressions;
+mod tokens;
 mod tool_edit;
 mod tool_view;
 mod uploads;
@@ -304,7 +306,7 @@ fn table() -> Vec<Route> {
         Route::post("/desk/account/sessions/end", own, account::end_sessions),
     ];
     routes.extend(catalogue_table());
-    routes.extend(operation_table());
+    routes.extend(operation_table::operation_table());
     routes
 }
 
@@ -366,32 +368,6 @@ fn catalogue_table() -> Vec<Route> {
             "/desk/catalogue/import/{upload}",
             entry,
             catalogue_import::apply,
-        ),
-    ]
-}
-
-/// The routes of settings, users, audit log and diagnostics.
-fn operation_table() -> Vec<Route> {
-    let log = Demand::level(Area::Audit, AccessLevel::Read);
-    let owner = Demand::level(Area::Settings, AccessLevel::Write);
-    let recent_settings = Demand::recent(Area::Settings, AccessLevel::Write);
-    vec![
-        Route::get("/desk/settings", owner, settings::list),
-        Route::get("/desk/settings/{key}", owner, settings::look),
-        Route::post("/desk/settings/{key}", recent_settings, settings::change),
-        Route::get(audit::AUDIT, log, audit::list),
-        Route::get("/desk/audit/export", log, audit::export),
-        Route::post("/desk/audit/verify", log, audit::verify),
-        Route::get(diagnostics::DIAGNOSTICS, owner, diagnostics::look),
-        Route::post(diagnostics::DIAGNOSTICS, owner, diagnostics::check),
-        Route::get("/desk/users", owner, users::list),
-        Route::post("/desk/users", recent_settings, users::add),
-        Route::post("/desk/users/{name}/role", recent_settings, users::set_role),
-        Route::get("/desk/users/{name}/{change}", owner, users::look_at_change),
-        Route::post(
-            "/desk/users/{name}/{change}",
-            recent_settings,
-            users::change,
         ),
     ]
 }

@@ -12,6 +12,9 @@ use In::Not;
 
 const NUMBER: In = Not("a number of ours, which leaves the process nowhere");
 const HASH: In = Not("what the row is found by; the address itself stands in the copy");
+const ANSWER: In = Not(
+    "what a program of the publisher's was answered, encrypted and for a day; of it the copy has all that is kept",
+);
 const QUEUE: In = Not("how our senders share the work; says nothing of the person");
 
 /// Every table about people, and each of its columns.
@@ -231,6 +234,19 @@ pub const COLUMNS: &[(&str, &[(&str, In)])] = &[
                 Copy("/suppressions_removed/*/suppressed_at"),
             ),
             ("note", Copy("/suppressions_removed/*/note")),
+        ],
+    ),
+    (
+        "idempotency_keys",
+        &[
+            ("token_id", NUMBER),
+            ("key", Not("a program's name for its request")),
+            ("request_sha256", Not("a program's request, as a hash")),
+            ("status", ANSWER),
+            ("headers", ANSWER),
+            ("body", ANSWER),
+            ("subscriber_id", NUMBER),
+            ("created_at", Not("when the program asked")),
         ],
     ),
 ];

@@ -302,6 +302,8 @@ const FILL: &str = "
       select 'm' || (id % 500), 1, id, 'fetch', 'r', 1, 0, 0 from subscribers where id between 1000000 and 1020000;
     insert into users (id, email, email_key, name, role, created_at)
       select id, id || '@desk.example', id || '@desk.example', 'A', 'writer', 0 from subscribers where id between 1000000 and 1000499;
+    insert into tokens (id, public_id, name, token_sha256, user_id, scopes, networks, created_at) select id, 'p' || id, 'A', 'h' || id, id, 'votes:read', '', 0 from users where id between 1000000 and 1000499;
+    insert into idempotency_keys (token_id, key, request_sha256, subscriber_id, created_at) select 1000000 + id % 500, 'k' || id, 'h', id, id from subscribers where id between 1000000 and 1020000;
     insert into user_notices (id, kind, subject, episode, said, path, at, seen_at)
       select id, 'sent', 's' || id, 0, 'x', '/desk', id, id from subscribers where id between 1000000 and 1020000;
     insert into user_mails (id, user_id, kind, state, first_notice_id, queued_at, due_at, attempts, finished_at)

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod api;
 pub mod authenticator;
 pub mod catalogue;
 pub mod desk;
