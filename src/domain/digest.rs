@@ -121,6 +121,9 @@ pub struct Opening {
     /// True if its reader has tools saved.
     #[serde(default)]
     pub has_saved: bool,
+    /// True if its reader gets a digest once a month.
+    #[serde(default)]
+    pub is_monthly: bool,
 }
 
 /// Readers' votes on the tools of the digest before.

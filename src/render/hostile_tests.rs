@@ -91,7 +91,7 @@ proptest! {
         let told = |name: &String| PreviousVotesTool { name: name.clone(), votes: Votes { ships: 9, skips: 1_000_000 }, panel: Panel::default() };
         let turn = |name: &String| VerdictChange { tool: "x".parse().expect("a slug"), name: name.clone(), before: "Skip".into(), after: "Ship".into() };
         let decided = lines.split_first().map(|(first, rest)| PreviousVotes { tools: rest.iter().map(told).collect(), apart: Some(told(first)) });
-        let opening = Opening { turns: lines.iter().take(PreferenceGroup::MOST_TURNS).map(turn).collect(), decided, has_saved };
+        let opening = Opening { turns: lines.iter().take(PreferenceGroup::MOST_TURNS).map(turn).collect(), decided, has_saved, is_monthly: has_saved };
         let (mut picks, mut take) = (fixture::content(matchups), lines.iter());
         let mut line = |field: IssueField| take.next().map(|line| line.chars().take(field.length_max()).collect::<String>()).unwrap_or_default();
         picks.text = IssueText {

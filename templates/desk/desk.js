@@ -97,6 +97,50 @@
     }
   }
 
+  // A record that is to be published elsewhere is copied by a press.
+  for (const field of document.querySelectorAll("input[data-copy]")) {
+    const button = document.createElement("button");
+    const name = field.labels[0].textContent;
+    const say = (words) => { button.textContent = words; };
+    button.type = "button";
+    button.className = "plain";
+    button.setAttribute("aria-live", "polite");
+    button.title = "Copy " + name;
+    say("Copy");
+    button.addEventListener("click", async () => {
+      field.select();
+      try {
+        // Browsers have a clipboard for scripts only on https and localhost.
+        if (navigator.clipboard) await navigator.clipboard.writeText(field.value);
+        else if (!document.execCommand("copy")) throw new Error();
+        say("Copied");
+      } catch { say("Press Ctrl+C"); }
+    });
+    field.after(button);
+  }
+
+  // A long list to choose from gets a field that narrows it.
+  for (const list of document.querySelectorAll("select[data-narrow]")) {
+    const all = [...list.options];
+    const label = list.labels[0];
+    const field = document.createElement("input");
+    field.type = "search";
+    field.placeholder = "part of the name";
+    field.setAttribute("aria-label", label.textContent + ": part of the name");
+    field.addEventListener("input", () => {
+      const part = field.value.trim().toLowerCase();
+      const chosen = list.value;
+      const fitting = all.filter((one) => one.text.toLowerCase().includes(part) && one.value);
+      list.replaceChildren(...(part ? fitting : all));
+      const has = [...list.options].some((one) => one.value === chosen);
+      list.value = has && chosen ? chosen : part && fitting.length ? fitting[0].value : "";
+      if (!list.options.length) list.add(new Option("no tool is called so", ""));
+    });
+    // Enter in it would send the form half filled.
+    field.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); list.focus(); } });
+    list.before(field);
+  }
+
   // The server's clock beside this machine's, which signs nothing and is wrong more often than people think.
   for (const line of document.querySelectorAll("[data-clock]")) {
     const ahead = (line.dataset.clock - Date.now()) / 1000;

@@ -172,3 +172,38 @@ async fn progress_follows_a_send_and_ends_with_it() {
     let asked = "performance.getEntriesByType('resource').filter(entry => entry.name.endsWith('/progress')).length";
     assert_eq!(browser.ask(asked).await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_list_is_narrowed_and_a_record_is_copied() {
+    let Some((_test_app, browser)) = desk(&[]).await else {
+        return;
+    };
+    browser.go("/desk/comparisons/new").await;
+    let names = "[...document.querySelectorAll('#left option')].filter(one => one.value).map(one => one.text)";
+    let all: Vec<String> = serde_json::from_value(browser.ask(names).await).expect("names");
+    let wanted = all.last().expect("a tool of the samples").clone();
+    let field = browser.find("label[for=left] ~ input[type=search]").await;
+    field
+        .send_keys(&wanted.to_uppercase())
+        .await
+        .expect("typed");
+    assert_eq!(browser.ask(names).await, serde_json::json!([wanted]));
+    let chosen = "document.querySelector('#left').selectedOptions[0].text";
+    assert_eq!(browser.ask(chosen).await, wanted.as_str());
+    assert_eq!(
+        browser
+            .ask("document.querySelectorAll('#right option').length")
+            .await,
+        all.len() + 1,
+        "the other list is as it was"
+    );
+
+    browser.go("/desk/deliverability").await;
+    let button = browser.find("input[data-copy] + button").await;
+    button.click().await.expect("pressed");
+    until(
+        &browser,
+        "document.querySelector('input[data-copy] + button').textContent === 'Copied'",
+    )
+    .await;
+}

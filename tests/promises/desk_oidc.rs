@@ -69,6 +69,10 @@ async fn by_provider(browser: &Browser<'_>, provider: &TestProvider, path: &str)
 
 async fn refusal(answer: Response) -> String {
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    problem_of(answer).await
+}
+
+async fn problem_of(answer: Response) -> String {
     let page = answer.text().await.expect("a page");
     let words = page
         .split("class=\"problem\" role=\"alert\">")
@@ -352,27 +356,31 @@ on_both! {
         test_app.wait(TimeDelta::minutes(70));
         provider.set(|says| says.is_down = true);
         let browser = Browser::at(&test_app);
-        let said = refusal(browser.post(BEGIN, &[]).await).await;
+        let answer = browser.post(BEGIN, &[]).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let said = problem_of(answer).await;
         assert!(said.contains("Test ID does not answer now"), "{said}");
         let words = fault().await;
         assert!(words.contains("does not answer"), "{words}");
         assert_eq!(goal(&browser.sign_in("wil@desk.example", PASSWORD).await), "/desk");
         provider.set(|says| says.is_down = false);
         let port = provider.issuer.rsplit(':').next().expect("a port").to_owned();
-        let strange: [(&str, Value); 4] = [
-            ("another issuer", json!({ "issuer": "https://id.example" })),
-            ("keys at another private host", json!({ "jwks_uri": format!("http://localhost:{port}/keys") })),
-            ("no address of keys", json!({ "jwks_uri": null })),
-            ("no JSON", json!({ "response_types_supported": 7 })),
+        // Another private host is not connected to, so that it gives no answer.
+        let (unusable, silent) = (StatusCode::UNPROCESSABLE_ENTITY, StatusCode::SERVICE_UNAVAILABLE);
+        let strange: [(&str, Value, StatusCode); 4] = [
+            ("another issuer", json!({ "issuer": "https://id.example" }), unusable),
+            ("keys at another private host", json!({ "jwks_uri": format!("http://localhost:{port}/keys") }), silent),
+            ("no address of keys", json!({ "jwks_uri": null }), unusable),
+            ("no JSON", json!({ "response_types_supported": 7 }), unusable),
         ];
-        for (why, document) in strange {
+        for (why, document, status) in strange {
             provider.set(|says| says.document = document);
             fault().await;
-            assert_eq!(Browser::at(&test_app).post(BEGIN, &[]).await.status(), StatusCode::UNPROCESSABLE_ENTITY, "{why}");
+            assert_eq!(Browser::at(&test_app).post(BEGIN, &[]).await.status(), status, "{why}");
         }
         provider.set(|says| says.document = json!({ "token_endpoint": format!("http://localhost:{port}/token") }));
         let answer = by_provider(&Browser::at(&test_app), &provider, BEGIN).await;
-        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "tokens of another private host");
+        assert_eq!(answer.status(), silent, "tokens of another private host");
         assert_eq!(browser.post("/desk/oidc/nobody", &[]).await.status(), StatusCode::NOT_FOUND);
     }
 

@@ -125,6 +125,7 @@ on_both! {
             assert_eq!((digests_of(&test_app, "weekly"), digests_of(&test_app, "monthly")), (week + 2, expected), "week {week}");
         }
         let best = digest_of(&test_app, "monthly");
+        assert!(!best.contains("/monthly/") && digest_of(&test_app, "weekly").contains("/monthly/"), "only weekly readers are offered a month");
         assert!(best.contains("Tool c0 l") && (best.contains("Tool a0 l") || best.contains("Tool b0 l")), "of several weeks: {best}");
         assert_eq!(reasons(&test_app).await, [(SkipReason::Monthly, 1)]);
     }

@@ -259,6 +259,7 @@ fn content_for(
     let opening = Opening {
         turns: choice.turns.clone(),
         has_saved: choice.saved,
+        is_monthly: choice.monthly,
         ..base.opening.clone()
     };
     (!items.is_empty()).then_some(DigestContent {

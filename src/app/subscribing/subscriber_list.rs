@@ -17,7 +17,7 @@ use crate::storage::subscriber_list::Walk;
 const LOOKED_MAX: usize = 10_000;
 /// Subscribers that a count goes up to, and that it looks at.
 const COUNTED_MAX: usize = 10_000;
-const COUNT_LOOKED_MAX: usize = 12_000;
+const COUNT_LOOKED_MAX: usize = 8_000;
 /// In the name of a place, before those who are found by name.
 const SECOND: &str = "n.";
 

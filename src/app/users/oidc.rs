@@ -70,13 +70,31 @@ pub struct OidcAnswer {
     pub error: Option<String>,
 }
 
+/// Reason why nobody was signed in, for the page.
+#[derive(Debug)]
+pub struct OidcRefusal {
+    /// Sentence for the person.
+    pub words: String,
+    /// True if the provider gave no answer: the same request may succeed later.
+    pub is_unreachable: bool,
+}
+
+impl From<String> for OidcRefusal {
+    fn from(words: String) -> Self {
+        Self {
+            words,
+            is_unreachable: false,
+        }
+    }
+}
+
 /// Result of going to a provider.
 #[derive(Debug)]
 pub enum OidcBegun {
     /// The browser goes on to this address.
     To(String),
-    /// It cannot, for the reason in words.
-    Refused(String),
+    /// It cannot.
+    Refused(OidcRefusal),
     /// There were too many attempts: how long to wait.
     TooMany(TimeDelta),
 }
@@ -88,8 +106,8 @@ pub enum OidcSignIn {
     In(PendingSignIn, String),
     /// The account is linked.
     Linked,
-    /// It is refused, for the reason in words; what the browser went there for, as far as that is known.
-    Refused(String, Option<OidcPurpose>),
+    /// It is refused; what the browser went there for, as far as that is known.
+    Refused(OidcRefusal, Option<OidcPurpose>),
     /// There were too many attempts: how long to wait.
     TooMany(TimeDelta),
 }
@@ -116,7 +134,7 @@ impl App {
         };
         let (us, provider) = match ready.await {
             Ok(ready) => ready,
-            Err(fault) => return Ok(OidcBegun::Refused(self.words(settings, &fault))),
+            Err(fault) => return Ok(OidcBegun::Refused(self.refusal(settings, &fault))),
         };
         let id = secret::token();
         let is_fresh = purpose != OidcPurpose::SignIn;
@@ -165,9 +183,9 @@ impl App {
             .await?;
         let state: Option<OidcState> = kept.and_then(|text| serde_json::from_str(&text).ok());
         let Some(state) = state.filter(|state| state.provider == slug) else {
-            return Ok(OidcSignIn::Refused(LATE.into(), None));
+            return Ok(OidcSignIn::Refused(String::from(LATE).into(), None));
         };
-        let refused = |words: String| Ok(OidcSignIn::Refused(words, Some(state.purpose)));
+        let refused = |words: String| Ok(OidcSignIn::Refused(words.into(), Some(state.purpose)));
         if let Some(code) = &answer.error {
             let code = code_of(code);
             return refused(format!(
@@ -196,7 +214,10 @@ impl App {
             .await
         {
             Ok(person) => person,
-            Err(fault) => return refused(self.words(settings, &fault)),
+            Err(fault) => {
+                let refusal = self.refusal(settings, &fault);
+                return Ok(OidcSignIn::Refused(refusal, Some(state.purpose)));
+            }
         };
         let done = match (state.purpose, who) {
             (OidcPurpose::Link, Some(who)) => self.link(who, &person).await?,
@@ -209,7 +230,7 @@ impl App {
         Ok(match done {
             Ok(Some(begun)) => OidcSignIn::In(begun, state.next),
             Ok(None) => OidcSignIn::Linked,
-            Err(words) => OidcSignIn::Refused(words, Some(state.purpose)),
+            Err(words) => OidcSignIn::Refused(words.into(), Some(state.purpose)),
         })
     }
 
@@ -235,11 +256,11 @@ impl App {
         }
     }
 
-    /// Words for the page. The log has the particulars.
-    fn words(&self, settings: &OidcSettings, fault: &OidcFault) -> String {
+    /// Refusal for the page. The log has the particulars.
+    fn refusal(&self, settings: &OidcSettings, fault: &OidcFault) -> OidcRefusal {
         let name = &settings.name;
         tracing::warn!(provider = name, %fault, "a sign-in by a provider failed");
-        match fault {
+        let words = match fault {
             OidcFault::Unreachable(_) => {
                 format!("{name} does not answer now. Try again later, or sign in another way.")
             }
@@ -250,6 +271,10 @@ impl App {
             OidcFault::Unusable(_) | OidcFault::UnknownKey | OidcFault::Untrusted(_) => format!(
                 "{name} gave an answer that is not taken, so nobody was signed in. `verdicts doctor` and the log say why."
             ),
+        };
+        OidcRefusal {
+            words,
+            is_unreachable: matches!(fault, OidcFault::Unreachable(_)),
         }
     }
 

@@ -58,7 +58,8 @@ struct DigestHtml<'a> {
     /// Those in full and those in brief.
     all: &'a [ComparisonView<'a>],
     duels: &'a [ComparisonView<'a>],
-    monthly: &'a str,
+    /// None for readers who get a digest once a month already.
+    monthly: Option<&'a str>,
     brief: &'a [ComparisonView<'a>],
     sample: bool,
     sample_words: &'static str,
@@ -86,7 +87,7 @@ struct DigestText<'a> {
     why: String,
     unsubscribe: &'a str,
     saved: &'a str,
-    monthly: &'a str,
+    monthly: Option<&'a str>,
     preferences: &'a str,
     turns: Vec<String>,
     decided: Vec<String>,
@@ -150,7 +151,8 @@ fn within(
     let unsubscribe = site.link(&format!("/unsubscribe/{TOKEN_PLACEHOLDER}"));
     let saved = site.link(&format!("/saved/{READER_HOLE}"));
     let preferences = site.link(&format!("/preferences/{READER_HOLE}"));
-    let monthly = site.link(&format!("/monthly/{READER_HOLE}"));
+    let is_weekly = !content.opening.is_monthly;
+    let monthly = is_weekly.then(|| site.link(&format!("/monthly/{READER_HOLE}")));
     let opening = OpeningView::new(&content.opening, limits);
     let written = TextView::new(&content.text);
     let online = site.link(&format!("/digests/{}", content.slot));
@@ -173,7 +175,7 @@ fn within(
         why: paragraph(&why),
         unsubscribe: &unsubscribe,
         saved: &saved,
-        monthly: &monthly,
+        monthly: monthly.as_deref(),
         preferences: &preferences,
         turns: opening
             .turns
@@ -199,7 +201,7 @@ fn within(
         lead: &lead,
         all: &all,
         duels,
-        monthly: &monthly,
+        monthly: monthly.as_deref(),
         brief,
         sample,
         sample_words: SAMPLE,

@@ -44,6 +44,8 @@ pub(super) struct IndexDialect {
     pub name: &'static str,
     /// The part behind the @.
     pub domain: &'static str,
+    /// Behind the table in a walk by the date of joining: of everybody, and of one state.
+    pub by_date: [&'static str; 2],
 }
 
 impl IndexDialect {
@@ -53,11 +55,18 @@ impl IndexDialect {
                 address: "s.email_key collate \"C\"",
                 name: "lower(s.name) collate \"C\"",
                 domain: "substr(s.email_key, strpos(s.email_key, '@') + 1)",
+                by_date: ["", ""],
             },
             false => Self {
                 address: "s.email_key",
                 name: "lower(s.name)",
                 domain: "substr(s.email_key, instr(s.email_key, '@') + 1)",
+                // With a hundred domains or a few states, SQLite 3.53 takes their index and skips from one to the next, which sorts the
+                // whole list: 100 ms for a million subscribers in place of 0.4 ms.
+                by_date: [
+                    " indexed by subscribers_by_date",
+                    " indexed by subscribers_by_state",
+                ],
             },
         }
     }

@@ -90,7 +90,9 @@ impl Order {
         (after, until): (&Position, &Position),
     ) {
         let Some((table, column, condition, value)) = self.by_id(query) else {
-            sql.push(" from subscribers s where 1 = 1");
+            sql.push(" from subscribers s");
+            sql.push(self.index(query, dialect));
+            sql.push(" where 1 = 1");
             self.add_range(sql, query, dialect, (after, until));
             return;
         };
@@ -131,7 +133,9 @@ impl Order {
             None => {
                 sql.push("select s.id, s.created_at, ");
                 sql.push(self.key(dialect));
-                sql.push(" as key from subscribers s where 1 = 1");
+                sql.push(" as key from subscribers s");
+                sql.push(self.index(query, dialect));
+                sql.push(" where 1 = 1");
                 self.add_range(&mut sql, query, dialect, (after, &Position::end()));
                 sql.push(" order by ");
                 sql.push(&self.by(dialect));
@@ -139,6 +143,14 @@ impl Order {
         }
         sql.add(" limit 1 offset {}", [Value::Number(count as i64 - 1)]);
         sql
+    }
+
+    /// The index that must serve this order, where a database would take another one.
+    fn index(&self, query: &ListQuery, dialect: IndexDialect) -> &'static str {
+        match self {
+            Self::Joined => dialect.by_date[usize::from(query.filter.state.is_some())],
+            _ => "",
+        }
     }
 
     /// The text that rows stand by.

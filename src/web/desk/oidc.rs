@@ -5,6 +5,7 @@ use axum::extract::Query;
 use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
 use axum::http::HeaderMap;
+use axum::http::StatusCode;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -25,8 +26,10 @@ use super::sign_in;
 use crate::app::users::oidc::OidcAnswer;
 use crate::app::users::oidc::OidcBegun;
 use crate::app::users::oidc::OidcPurpose;
+use crate::app::users::oidc::OidcRefusal;
 use crate::app::users::oidc::OidcSignIn;
 use crate::app::users::signing_in::SignedIn;
+use crate::config::OidcSettings;
 use crate::domain::user::Stage;
 use crate::identity::secret;
 use crate::render::desk;
@@ -46,20 +49,31 @@ pub(super) struct Onward {
 
 /// The buttons of all providers.
 pub(super) fn buttons(web: &Web, next: &str) -> Vec<ProviderButton> {
-    let button = |settings: &crate::config::OidcSettings| ProviderButton {
+    let known = web.app.settings.desk.oidc.iter();
+    known.map(|settings| button(settings, next)).collect()
+}
+
+fn button(settings: &OidcSettings, next: &str) -> ProviderButton {
+    ProviderButton {
         slug: settings.slug(),
         name: settings.name.clone(),
         next: next.to_owned(),
-    };
-    web.app.settings.desk.oidc.iter().map(button).collect()
+    }
 }
 
-/// The buttons by which a user with linked accounts proves anew who they are.
-pub(super) fn proof_buttons(web: &Web, who: &SignedIn, next: &str) -> Vec<ProviderButton> {
-    match who.user.identities {
-        0 => Vec::new(),
-        _ => buttons(web, next),
+/// The buttons by which a user proves anew who they are: the providers at which they have a linked account.
+pub(super) async fn proof_buttons(
+    web: &Web,
+    who: &SignedIn,
+    next: &str,
+) -> Result<Vec<ProviderButton>, Problem> {
+    if who.user.identities == 0 {
+        return Ok(Vec::new());
     }
+    let linked = web.app.storage.identities(who.user.id).await?;
+    let known = web.app.settings.desk.oidc.iter();
+    let of_user = known.filter(|known| linked.iter().any(|own| own.issuer == known.issuer));
+    Ok(of_user.map(|settings| button(settings, next)).collect())
 }
 
 /// An account at a provider, in words.
@@ -136,8 +150,8 @@ async fn go(
             Ok((access::browser_cookie(web, token), Html(page)).into_response())
         }
         Ok(OidcBegun::TooMany(wait)) => Err(answers::too_many(wait)),
-        Ok(OidcBegun::Refused(words)) => {
-            refused(web, host, (Some(purpose), who, next), &words).await
+        Ok(OidcBegun::Refused(refusal)) => {
+            refused(web, host, (Some(purpose), who, next), &refusal).await
         }
         Err(failure) if !failure.kind().is_ours() => Err(Problem::not_found()),
         Err(failure) => Err(failure.into()),
@@ -175,8 +189,8 @@ pub(super) async fn come_back(
             None => Err(Problem::not_found()),
         },
         Ok(OidcSignIn::TooMany(wait)) => Err(answers::too_many(wait)),
-        Ok(OidcSignIn::Refused(words, purpose)) => {
-            refused(&web, &host, (purpose, who.as_ref(), ""), &words).await
+        Ok(OidcSignIn::Refused(refusal, purpose)) => {
+            refused(&web, &host, (purpose, who.as_ref(), ""), &refusal).await
         }
         Err(failure) if !failure.kind().is_ours() => Err(Problem::not_found()),
         Err(failure) => Err(failure.into()),
@@ -188,17 +202,21 @@ async fn refused(
     web: &Web,
     host: &RequestHost,
     (purpose, who, next): (Option<OidcPurpose>, Option<&SignedIn>, &str),
-    words: &str,
+    refusal: &OidcRefusal,
 ) -> Result<Response, Problem> {
+    let words = refusal.words.as_str();
     let full = who.filter(|who| who.session.stage == Stage::Full);
     let page = match (full, purpose) {
         (Some(who), Some(OidcPurpose::Confirm)) => {
-            sign_in::confirm_page(web, who, host, next, Some(words))?
+            sign_in::confirm_page(web, who, host, next, Some(words)).await?
         }
         (Some(who), _) => return answers::done(web, who, words, HERE).await,
         (None, _) => sign_in::sign_in_page(web, host, ("", next), Some(words))?,
     };
-    Ok(answers::refused(page))
+    Ok(match refusal.is_unreachable {
+        true => (StatusCode::SERVICE_UNAVAILABLE, Html(page)).into_response(),
+        false => answers::refused(page),
+    })
 }
 
 pub(super) async fn look_at_removal(

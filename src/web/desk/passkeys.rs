@@ -151,7 +151,7 @@ pub(super) async fn sign_in(
     };
     let (next, problem) = (asked.next.as_str(), Some(words));
     let page = match who.as_ref().map(|who| (who, who.session.stage)) {
-        Some((who, Stage::Full)) => sign_in::confirm_page(&web, who, &host, next, problem)?,
+        Some((who, Stage::Full)) => sign_in::confirm_page(&web, who, &host, next, problem).await?,
         Some((who, Stage::Code)) => sign_in::code_page(&web, who, &host, next, problem)?,
         _ => sign_in::sign_in_page(&web, &host, ("", next), problem)?,
     };

@@ -239,7 +239,7 @@ pub(super) async fn look_at_confirm(
     RawQuery(query): RawQuery,
 ) -> Page {
     let next = answers::next_of(query.as_deref()).unwrap_or_default();
-    Ok(Html(confirm_page(&web, &who, &host, &next, None)?))
+    Ok(Html(confirm_page(&web, &who, &host, &next, None).await?))
 }
 
 pub(super) async fn confirm(
@@ -256,17 +256,15 @@ pub(super) async fn confirm(
     match done {
         SignIn::In(begun) => Ok(answers::signed_in(&web, begun, Some(&asked.next))),
         SignIn::TooMany(wait) => Err(answers::too_many(wait)),
-        SignIn::Wrong => Ok(answers::refused(confirm_page(
-            &web,
-            &who,
-            &host,
-            &asked.next,
-            Some("That password is wrong."),
-        )?)),
+        SignIn::Wrong => {
+            let problem = Some("That password is wrong.");
+            let page = confirm_page(&web, &who, &host, &asked.next, problem).await?;
+            Ok(answers::refused(page))
+        }
     }
 }
 
-pub(super) fn confirm_page(
+pub(super) async fn confirm_page(
     web: &Web,
     who: &SignedIn,
     host: &RequestHost,
@@ -303,7 +301,7 @@ pub(super) fn confirm_page(
     };
     let other_ways = OtherWays {
         passkey: passkeys::proof_form(web, who, host, next),
-        providers: oidc::proof_buttons(web, who, next),
+        providers: oidc::proof_buttons(web, who, next).await?,
     };
     Ok(desk::form_or(
         answers::frame(web, who, "Is it still you?", ""),

@@ -380,6 +380,7 @@ fn statements(test_db: &TestDb) -> Vec<(String, String)> {
         [
             "sqlite_version(",
             "instr(",
+            "indexed by",
             "s.email_key >=",
             "and lower(s.name) >=",
             "order by s.email_key limit",
