@@ -10,6 +10,7 @@
 //! - [`checks`]: `doctor`, metrics, upkeep.
 //! - [`jobs`]: imports, exports and changes of many, with progress.
 //! - [`users`]: people who run the newsletter; [`tokens`] with [`idempotency`]: programs that act for them; [`audit_log`]: what they changed.
+//! - [`webhooks_out`]: events, told to other programs.
 //!
 //! Beside them: [`growth`] (who joins and who leaves), [`deliverability`] (what comes back, DNS), [`views`] (things as programs see them), `failure` (errors with a kind), `secrets` and [`keys`] (what signs), [`connections`]
 //! (places at the doors).
@@ -38,6 +39,7 @@ pub mod subscribing;
 pub mod tokens;
 pub mod users;
 pub mod views;
+pub mod webhooks_out;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -142,6 +144,8 @@ pub struct App {
     pub(crate) range_size: issue::publishing::RangeSize,
     /// Webhooks of providers.
     pub(crate) webhooks: returns::webhooks::WebhookStates,
+    /// Client for webhook endpoints.
+    pub(crate) hooks: webhooks_out::WebhookSender,
     /// Recent statistics of this process's sends, not written yet.
     pub(crate) minutes: delivery::SendStats,
     /// Number of mails of a send to each domain, not written yet.
@@ -251,6 +255,7 @@ impl App {
             statistics_at: Mutex::default(),
             range_size: issue::publishing::RangeSize::default(),
             webhooks: returns::webhooks::WebhookStates::new(fetch),
+            hooks: webhooks_out::WebhookSender::new(&settings)?,
             minutes: delivery::SendStats::default(),
             sends: delivery::Sends::default(),
             sending: delivery::SendStatus::default(),
@@ -271,6 +276,7 @@ impl App {
     /// Checks the settings as [`App::open`] does, and opens nothing.
     pub fn check(settings: &Settings) -> Result<(), Failure> {
         users::providers::known_providers(settings)?;
+        webhooks_out::WebhookSender::new(settings)?;
         AppParts::from(settings).map(|_| ())
     }
 

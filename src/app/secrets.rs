@@ -74,6 +74,8 @@ impl App {
                 .await?;
         }
         self.refresh_settings().await?;
+        let keeps_all = self.settings.events.keep_all;
+        self.storage.keep_all_events(keeps_all).await?;
         Ok(())
     }
 

@@ -21,6 +21,7 @@ mod subscribers;
 mod tokens;
 mod turns;
 mod users;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -97,6 +98,12 @@ enum Command {
     /// Show what was changed, and by whom
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Endpoints of other programs that are told of events
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
+    /// The feed of events, for programs that cannot take webhooks
+    #[command(subcommand)]
+    Events(webhooks::EventsCommand),
     /// Keys that sign mails
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -203,6 +210,9 @@ impl Command {
 async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Failure> {
     let mut loaded = config::load(arguments.config.as_deref(), environment())
         .map_err(|error| Failure::invalid(error.to_string()))?;
+    for sentence in &loaded.old_names {
+        tracing::warn!("{sentence}");
+    }
     if matches!(arguments.command, Command::Inbound(_)) {
         let connections = &mut loaded.settings.database.connections;
         *connections = inbound::CONNECTIONS.min(*connections);
@@ -245,6 +255,8 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Relays(command) => command.run(open().await?, output).await,
         Command::Dns { now } => relays::dns(&*open().await?, now, output).await,
         Command::Audit(command) => command.run(open().await?, output).await,
+        Command::Webhooks(command) => command.run(open().await?, output).await,
+        Command::Events(command) => command.run(open().await?, output).await,
         Command::Keys(command) => {
             command
                 .run(&loaded.settings, &Clock::system(), output)

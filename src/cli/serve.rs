@@ -42,7 +42,7 @@ enum ServeRole {
     Web,
     /// Picking and publishing at their times
     Schedule,
-    /// Sending
+    /// Sending mail and webhooks
     Deliver,
     /// Taking in mail that comes back, by LMTP or from a mailbox
     Inbound,
@@ -163,7 +163,11 @@ impl ServeArguments {
         if has(ServeRole::Deliver) {
             let (app, stop) = (app.clone(), stop.clone());
             roles.spawn(async move {
-                tokio::join!(app.deliver_until(&stop), app.mail_users_until(&stop));
+                tokio::join!(
+                    app.deliver_until(&stop),
+                    app.mail_users_until(&stop),
+                    app.send_webhooks_until(&stop)
+                );
                 Ok(())
             });
         }

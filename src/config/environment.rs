@@ -36,7 +36,7 @@ pub(super) fn values(
             refuse_slip(defaults, &name, path)?;
             continue;
         }
-        let key = path.to_lowercase().replace("__", ".");
+        let key = super::webhooks_in::new_name(path.to_lowercase().replace("__", "."));
         let value = match defaults.find_value(&key) {
             Ok(Value::Num(..) | Value::Bool(..)) => as_toml(&text),
             Ok(Value::Array(..)) => as_list(&name, &text)?,
@@ -55,15 +55,21 @@ pub(super) fn values(
 
 /// One underscore where two belong is the commonest slip, and would be passed over in silence.
 fn refuse_slip(defaults: &Figment, name: &str, path: &str) -> Result<(), ConfigError> {
-    let Some((section, key)) = path.split_once('_') else {
-        return Ok(());
-    };
-    match defaults.find_value(&format!("{section}.{key}").to_lowercase()) {
-        Ok(_) => Err(ConfigError(format!(
-            "The environment variable {name} needs two underscores between section and key: {PREFIX}{section}__{key}."
-        ))),
-        Err(_) => Ok(()),
+    // A section's name may have an underscore of its own.
+    let slips = path
+        .match_indices('_')
+        .map(|(at, _)| (&path[..at], &path[at + 1..]));
+    for (section, key) in slips {
+        if defaults
+            .find_value(&format!("{section}.{key}").to_lowercase())
+            .is_ok()
+        {
+            return Err(ConfigError(format!(
+                "The environment variable {name} needs two underscores between section and key: {PREFIX}{section}__{key}."
+            )));
+        }
     }
+    Ok(())
 }
 
 /// Reads a list: `["one", "two"]` as in the file, or `one,two` as shells like it. Taken for one long secret, a list of two

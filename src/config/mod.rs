@@ -12,6 +12,7 @@ mod database_hosts;
 mod desk;
 mod desk_layer;
 mod environment;
+mod events;
 mod face;
 mod faults;
 mod inbound;
@@ -26,7 +27,8 @@ mod shown;
 mod signup;
 mod site;
 mod votes;
-mod webhooks;
+mod webhooks_in;
+mod webhooks_out;
 
 use std::path::Path;
 use std::time::Duration;
@@ -50,6 +52,7 @@ pub use desk_layer::DESK_KEYS;
 pub use desk_layer::DeskKey;
 pub use desk_layer::ValueKind;
 pub use desk_layer::desk_key;
+pub use events::EventSettings;
 pub use face::DARK_GROUND;
 pub use inbound::InboundSettings;
 pub use mail::DkimKey;
@@ -70,7 +73,8 @@ pub use shown::ShownSetting;
 pub use signup::SignUpSettings;
 pub use site::SiteSettings;
 pub use votes::VoteSettings;
-pub use webhooks::WebhookSettings;
+pub use webhooks_in::WebhookSettings;
+pub use webhooks_out::WebhooksOutSettings;
 
 /// Path of the settings file when none is named.
 pub const DEFAULT_FILE: &str = "config/verdicts.toml";
@@ -98,7 +102,11 @@ pub struct Settings {
     /// Listeners for mail that comes back.
     pub inbound: InboundSettings,
     /// Providers that may tell of mails by webhook.
-    pub webhooks: WebhookSettings,
+    pub webhooks_in: WebhookSettings,
+    /// Webhook endpoints that events are sent to.
+    pub webhooks_out: WebhooksOutSettings,
+    /// The feed of events.
+    pub events: EventSettings,
     /// The publisher's web interface.
     pub desk: DeskSettings,
     /// The API.
@@ -114,6 +122,8 @@ const fn days(n: u64) -> Duration {
 pub struct Loaded {
     /// The settings in force.
     pub settings: Settings,
+    /// Places where a setting has the name of an earlier version, as sentences.
+    pub old_names: Vec<String>,
     figment: Figment,
 }
 
@@ -135,6 +145,7 @@ pub fn load(
     file: Option<&Path>,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigError> {
+    let environment: Vec<(String, String)> = environment.collect();
     let defaults = Figment::from(Serialized::defaults(Settings::default()));
     let mut figment = defaults.clone();
     let named = file.or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|path| path.is_file()));
@@ -147,18 +158,43 @@ pub fn load(
         }
         Some(path) => {
             check_syntax(path)?;
-            figment = figment.merge(Toml::file_exact(path));
+            figment = figment.merge(webhooks_in::WithOldName(Toml::file_exact(path)));
         }
         None => {}
     }
-    for value in environment::values(&defaults, environment)? {
+    let old_names = old_names(named, &environment);
+    for value in environment::values(&defaults, environment.into_iter())? {
         figment = figment.merge(value);
     }
     let settings: Settings = figment
         .extract()
         .map_err(|error| ConfigError(faults::describe(error)))?;
     settings.check()?;
-    Ok(Loaded { settings, figment })
+    Ok(Loaded {
+        settings,
+        old_names,
+        figment,
+    })
+}
+
+/// Says where a section still has its old name: it is read, and should be renamed.
+fn old_names(file: Option<&Path>, environment: &[(String, String)]) -> Vec<String> {
+    let file = file
+        .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| webhooks_in::is_old(&text)));
+    let in_file = file.map(|path| {
+        format!(
+            "{}: the section [webhooks] is called [webhooks_in] now. Rename it.",
+            path.display()
+        )
+    });
+    let variables = environment
+        .iter()
+        .filter(|(name, _)| name.starts_with("VERDICTS_WEBHOOKS__"))
+        .map(|(name, _)| {
+            let new = name.replacen("WEBHOOKS__", "WEBHOOKS_IN__", 1);
+            format!("The environment variable {name} is called {new} now. Rename it.")
+        });
+    in_file.into_iter().chain(variables).collect()
 }
 
 impl Settings {
@@ -173,7 +209,8 @@ impl Settings {
         self.votes.check()?;
         self.bounces.check()?;
         self.inbound.check()?;
-        self.webhooks.check()?;
+        self.webhooks_in.check()?;
+        self.webhooks_out.check()?;
         self.desk.check()?;
         self.api.check()?;
         if self.desk.two_people && self.schedule.approval != Approval::Required {

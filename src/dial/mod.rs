@@ -11,6 +11,7 @@ pub mod tls;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -35,6 +36,30 @@ pub struct Destination {
     host: String,
     port: u16,
     known: Arc<Mutex<AddressHistory>>,
+}
+
+/// Lookup of a name's addresses: the system's, unless the caller brings another.
+#[derive(Clone, Default)]
+pub struct Resolver(Option<Lookup>);
+
+type Lookup = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
+
+impl Resolver {
+    /// A resolver that asks `lookup`.
+    pub fn new(lookup: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(lookup)))
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = if self.0.is_some() {
+            "another"
+        } else {
+            "the system's"
+        };
+        write!(f, "Resolver({whose})")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -157,6 +182,48 @@ impl Destination {
             .await
             .map_err(Unreached::Name)?;
         self.race(addresses, limits, first_step).await
+    }
+
+    /// The same for those addresses alone that `admit` lets pass: no other gets as much as a connection. The name is looked up once, and
+    /// what is reached is what was looked at, so that a name that changes its address in between (DNS rebinding) gains nothing.
+    ///
+    /// # Errors
+    /// As [`Destination::reach`]; and when none of the addresses may be reached, with the reason of the first.
+    pub async fn reach_admitted<T, E, F>(
+        &self,
+        limits: AddressTimeouts,
+        resolver: &Resolver,
+        admit: impl Fn(IpAddr) -> Result<(), String>,
+        first_step: impl Fn(TcpStream) -> F,
+    ) -> Result<(T, SocketAddr), Unreached<E>>
+    where
+        T: Send + 'static,
+        E: fmt::Display + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let found = match &resolver.0 {
+            Some(resolve) => resolve(&self.host)
+                .into_iter()
+                .map(|ip| SocketAddr::new(ip, self.port))
+                .collect(),
+            None => self
+                .addresses(limits.connect)
+                .await
+                .map_err(Unreached::Name)?,
+        };
+        let mut refused = None;
+        let mut admitted = found;
+        admitted.retain(|address| match admit(address.ip()) {
+            Ok(()) => true,
+            Err(why) => {
+                refused.get_or_insert(why);
+                false
+            }
+        });
+        match refused {
+            Some(why) if admitted.is_empty() => Err(Unreached::Name(why)),
+            _ => self.race(admitted, limits, first_step).await,
+        }
     }
 
     async fn race<T, E, F>(

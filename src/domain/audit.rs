@@ -120,6 +120,22 @@ super::named! {
         TokenRevoked => "token.revoked",
         /// A setting was set at the desk or by a command, or given back to its default.
         SettingChanged => "setting.changed",
+        /// A webhook endpoint was added.
+        WebhookAdded => "webhook.added",
+        /// A webhook endpoint's address, kinds or form were changed.
+        WebhookChanged => "webhook.changed",
+        /// A webhook endpoint was removed.
+        WebhookRemoved => "webhook.removed",
+        /// A webhook endpoint got another secret.
+        WebhookRotated => "webhook.rotated",
+        /// A webhook endpoint was disabled.
+        WebhookDisabled => "webhook.disabled",
+        /// A webhook endpoint was enabled again.
+        WebhookEnabled => "webhook.enabled",
+        /// A test was sent to a webhook endpoint.
+        WebhookTested => "webhook.tested",
+        /// Events were sent to a webhook endpoint once more.
+        WebhookReplayed => "webhook.replayed",
         /// The site's secret was lost, and replaced.
         SecretReplaced => "secret.replaced",
     }
@@ -148,6 +164,8 @@ super::named! {
         Setting => "setting",
         /// An entry of the suppression list, by its keyed hash.
         Suppression => "suppression",
+        /// A webhook endpoint, by an opaque id.
+        WebhookEndpoint => "webhook_endpoint",
     }
 }
 

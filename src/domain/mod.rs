@@ -3,7 +3,7 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`] with [`publication`], [`catalogue_change`], [`answer`] and [`quote`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`] with [`digest_note`], [`subscriber`] with [`subscriber_filter`], [`reader`], [`secret`], [`token`] with `seal` and [`sealed_text`], [`rendered_mail`](rendered_mail),
-//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`] with [`issue_text`], [`user`], [`api_token`], [`job`].
+//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`event`] with [`webhook_endpoint`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`] with [`issue_text`], [`user`], [`api_token`], [`job`].
 
 pub mod actor;
 pub mod address;
@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod digest;
 pub mod digest_note;
 pub mod due;
+pub mod event;
 pub mod growth;
 pub mod history;
 pub mod inbound;
@@ -52,6 +53,7 @@ pub mod user_notice;
 pub mod verp;
 pub mod waiting;
 pub mod webhook;
+pub mod webhook_endpoint;
 pub mod zone;
 
 /// A moment in UTC. The databases keep milliseconds, so every door cuts what is finer with [`to_millis`].

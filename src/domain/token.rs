@@ -207,6 +207,26 @@ impl Secrets {
         self.id_named(b'a', text)
     }
 
+    /// The name of a webhook endpoint.
+    pub fn webhook_endpoint_name(&self, endpoint: i64) -> String {
+        self.name(b'w', endpoint)
+    }
+
+    /// The endpoint that [`Secrets::webhook_endpoint_name`] gave that name; `None` for any other text.
+    pub fn webhook_endpoint_named(&self, text: &str) -> Option<i64> {
+        self.id_named(b'w', text)
+    }
+
+    /// The place in the feed of events from which a page goes on.
+    pub fn event_place(&self, seq: i64) -> String {
+        self.name(b'e', seq)
+    }
+
+    /// The place that [`Secrets::event_place`] names so; `None` for any other text.
+    pub fn event_placed(&self, text: &str) -> Option<i64> {
+        self.id_named(b'e', text)
+    }
+
     fn id_named(&self, kind: u8, text: &str) -> Option<i64> {
         let bytes = data_encoding::BASE32_NOPAD
             .decode(text.to_ascii_uppercase().as_bytes())
@@ -268,16 +288,19 @@ impl Secrets {
 
     /// The keys that are drawn from a seed for a use, one for each secret, newest first: whoever has the seed alone has no key.
     pub fn keys_of(&self, what: &str, seed: &str) -> Vec<[u8; 20]> {
-        let drawn = |key: &SealKey| {
-            let bytes = key
-                .tag(b"drawn", format!("{what}\0{seed}").as_bytes())
-                .finalize()
-                .into_bytes();
+        let cut = |long: [u8; 32]| {
             let mut drawn = [0; 20];
-            drawn.copy_from_slice(&bytes[..20]);
+            drawn.copy_from_slice(&long[..20]);
             drawn
         };
-        self.0.iter().map(drawn).collect()
+        self.long_keys_of(what, seed).into_iter().map(cut).collect()
+    }
+
+    /// The same with 256 bits.
+    pub fn long_keys_of(&self, what: &str, seed: &str) -> Vec<[u8; 32]> {
+        let text = format!("{what}\0{seed}");
+        let drawn = |key: &SealKey| key.tag(b"drawn", text.as_bytes()).finalize().into_bytes();
+        self.0.iter().map(|key| drawn(key).into()).collect()
     }
 
     /// A name for each secret that gives nothing of it away, newest first: to tell which one made a hash.

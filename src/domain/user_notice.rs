@@ -29,6 +29,8 @@ named! {
         BreakerOpen => "breaker_open",
         /// Refusals wait for a decision.
         BouncesHeld => "bounces_held",
+        /// A webhook endpoint was disabled.
+        WebhookDisabled => "webhook_disabled",
     }
 }
 
@@ -42,6 +44,7 @@ impl UserNoticeKind {
             Self::Skipped => "A week gets no digest, and why",
             Self::BreakerOpen => "Sending over a relay is paused",
             Self::BouncesHeld => "Bounces wait for a decision",
+            Self::WebhookDisabled => "A webhook endpoint was disabled",
         }
     }
 
@@ -54,6 +57,7 @@ impl UserNoticeKind {
             Self::Skipped => "No digest this week",
             Self::BreakerOpen => "Sending is paused",
             Self::BouncesHeld => "Bounces are held",
+            Self::WebhookDisabled => "A webhook endpoint is disabled",
         }
     }
 
@@ -64,6 +68,7 @@ impl UserNoticeKind {
             Self::Unapproved | Self::BreakerOpen => role.may(Area::Send, AccessLevel::Write),
             Self::Sent | Self::Skipped => role.may(Area::Results, AccessLevel::Read),
             Self::BouncesHeld => role.may(Area::Subscribers, AccessLevel::Write),
+            Self::WebhookDisabled => role.may(Area::Settings, AccessLevel::Write),
         }
     }
 }
@@ -121,5 +126,6 @@ mod tests {
         assert_eq!(told(UserNoticeKind::Skipped), "owner editor writer analyst");
         assert_eq!(told(UserNoticeKind::BreakerOpen), "owner editor");
         assert_eq!(told(UserNoticeKind::BouncesHeld), "owner editor");
+        assert_eq!(told(UserNoticeKind::WebhookDisabled), "owner");
     }
 }

@@ -9,6 +9,7 @@ use http_body_util::Limited;
 use hyper::Request;
 use hyper::Response;
 use hyper::body::Bytes;
+use hyper::body::Incoming;
 use hyper::header::HOST;
 use hyper::header::HeaderValue;
 use hyper::header::USER_AGENT;
@@ -17,12 +18,15 @@ use rustls_pki_types::ServerName;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
 use url::Position;
 use url::Url;
 
+use super::guard::Guard;
 use super::guard::NamedHost;
 use crate::dial::AddressTimeouts;
 use crate::dial::Destination;
+use crate::dial::Resolver;
 use crate::dial::tls;
 use crate::dial::tls::TlsConnector;
 
@@ -40,11 +44,25 @@ fn words(error: impl std::fmt::Display) -> HttpError {
     HttpError(error.to_string())
 }
 
-/// A client for public hosts, and for one that the settings name.
+/// Bounds of a client.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientLimits {
+    /// Time for a request, from the look-up of the name to the end of the answer.
+    pub timeout: Duration,
+    /// Bytes of an answer that are taken.
+    pub answer_max: usize,
+    /// True if a longer answer is cut there; else it is an error.
+    pub is_cut: bool,
+}
+
+/// A client for public hosts, and for those that the settings name.
 #[derive(Clone)]
 pub struct HttpClient {
-    named: NamedHost,
+    guard: Guard,
     tls: TlsConnector,
+    limits: ClientLimits,
+    resolver: Resolver,
+    agent: HeaderValue,
 }
 
 impl HttpClient {
@@ -53,18 +71,45 @@ impl HttpClient {
     /// # Errors
     /// A sentence, when the file cannot be used.
     pub fn new(named: NamedHost, extra_roots: Option<&Path>) -> Result<Self, String> {
+        let limits = ClientLimits {
+            timeout: PATIENCE,
+            answer_max: LARGEST,
+            is_cut: false,
+        };
+        Self::with(Guard::Named(named), extra_roots, limits, "verdicts")
+    }
+
+    /// A client with a rule, bounds and a name of its own.
+    ///
+    /// # Errors
+    /// As [`HttpClient::new`].
+    pub fn with(
+        guard: Guard,
+        extra_roots: Option<&Path>,
+        limits: ClientLimits,
+        agent: &'static str,
+    ) -> Result<Self, String> {
         Ok(Self {
-            named,
+            guard,
             tls: tls::verified(extra_roots)?,
+            limits,
+            resolver: Resolver::default(),
+            agent: HeaderValue::from_static(agent),
         })
+    }
+
+    /// The same, with another way to look names up.
+    #[must_use]
+    pub fn resolving_by(self, resolver: Resolver) -> Self {
+        Self { resolver, ..self }
     }
 
     /// Sends a request to its address, and gives the answer, whatever its status.
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
-        let asked = self.ask_within(request);
-        tokio::time::timeout(PATIENCE, asked)
+        let (asked, limit) = (self.ask_within(request), self.limits.timeout);
+        tokio::time::timeout(limit, asked)
             .await
-            .unwrap_or_else(|_| Err(HttpError(format!("no answer within {PATIENCE:?}"))))
+            .unwrap_or_else(|_| Err(HttpError(format!("no answer within {limit:?}"))))
     }
 
     async fn ask_within(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
@@ -72,43 +117,80 @@ impl HttpClient {
         let is_https = match url.scheme() {
             "https" => true,
             // Nobody is resolved who may not be asked anyway.
-            "http" if self.named.0.is_some() => false,
+            "http" if self.guard.allows_http() => false,
             _ => return Err(HttpError("only https is asked".into())),
         };
         let host = url.host_str().ok_or_else(|| words("there is no host"))?;
         let destination = Destination::new(host, url.port_or_known_default().unwrap_or(443));
         let limits = AddressTimeouts {
-            connect: PATIENCE,
-            first_step: PATIENCE,
+            connect: self.limits.timeout,
+            first_step: self.limits.timeout,
         };
-        let (named, scheme, host) = (&self.named, url.scheme().to_owned(), host.to_owned());
-        let admit = |tcp: TcpStream| {
-            let admitted = tcp
-                .peer_addr()
-                .map_err(|error| error.to_string())
-                .and_then(|peer| named.check(&scheme, &host, peer.ip()));
-            admitted.map(|()| tcp)
-        };
+        let admit = |ip| self.guard.check(url.scheme(), host, ip);
         if !is_https {
-            let reached = destination.reach(limits, |tcp| {
-                let admitted = admit(tcp);
-                async move { admitted }
-            });
+            let first_step = |tcp: TcpStream| async move { Ok::<_, HttpError>(tcp) };
+            let reached = destination.reach_admitted(limits, &self.resolver, admit, first_step);
             let (line, _) = reached.await.map_err(words)?;
-            return ask(&url, request, line).await;
+            return self.ask(&url, request, line).await;
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned()).map_err(words)?;
-        let reached = destination.reach(limits, |tcp| {
-            let (tls, name, admitted) = (self.tls.clone(), name.clone(), admit(tcp));
-            async move {
-                let connected = tls.connect(name, admitted?).await;
-                connected.map_err(|error| error.to_string())
-            }
-        });
+        let first_step = |tcp: TcpStream| {
+            let (tls, name) = (self.tls.clone(), name.clone());
+            async move { tls.connect(name, tcp).await.map_err(words) }
+        };
+        let reached = destination.reach_admitted(limits, &self.resolver, admit, first_step);
         let (line, _) = reached.await.map_err(words)?;
-        ask(&url, request, line).await
+        self.ask(&url, request, line).await
     }
+
+    /// Sends a request over a line that leads there.
+    async fn ask(
+        &self,
+        url: &Url,
+        request: Request<Vec<u8>>,
+        line: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Response<Vec<u8>>, HttpError> {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(line))
+            .await
+            .map_err(words)?;
+        // Dropped with the answer, or when the time is over: a task would go on with a line that nobody reads.
+        let connection = AbortOnDropHandle::new(tokio::spawn(connection));
+        let (mut parts, body) = request.into_parts();
+        let place = url[Position::BeforeHost..Position::AfterPort].to_owned();
+        parts.uri = url[Position::BeforePath..Position::AfterQuery]
+            .parse()
+            .map_err(words)?;
+        let host = HeaderValue::from_str(&place).map_err(words)?;
+        parts.headers.insert(HOST, host);
+        parts.headers.insert(USER_AGENT, self.agent.clone());
+        let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
+        let answer = sender.send_request(request).await.map_err(words)?;
+        let (parts, body) = answer.into_parts();
+        let body = match self.limits.is_cut {
+            true => start_of(body, self.limits.answer_max).await?,
+            false => {
+                let whole = Limited::new(body, self.limits.answer_max).collect().await;
+                whole.map_err(words)?.to_bytes().to_vec()
+            }
+        };
+        drop(connection);
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// The first bytes of a body; what comes after them is not read.
+async fn start_of(mut body: Incoming, most: usize) -> Result<Vec<u8>, HttpError> {
+    let mut start = Vec::new();
+    while start.len() < most {
+        let Some(frame) = body.frame().await else {
+            break;
+        };
+        if let Ok(data) = frame.map_err(words)?.into_data() {
+            start.extend_from_slice(&data[..data.len().min(most - start.len())]);
+        }
+    }
+    Ok(start)
 }
 
 /// Asks an https address for what lies there: an answer of 200, at most 64 KB, within five seconds. The caller has checked the host's
@@ -135,33 +217,6 @@ fn lying_there(answer: Response<Vec<u8>>) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Sends a request over a line that leads there.
-async fn ask(
-    url: &Url,
-    request: Request<Vec<u8>>,
-    line: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> Result<Response<Vec<u8>>, HttpError> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(line))
-        .await
-        .map_err(words)?;
-    let connection = tokio::spawn(connection);
-    let (mut parts, body) = request.into_parts();
-    let place = url[Position::BeforeHost..Position::AfterPort].to_owned();
-    parts.uri = url[Position::BeforePath..Position::AfterQuery]
-        .parse()
-        .map_err(words)?;
-    let host = HeaderValue::from_str(&place).map_err(words)?;
-    parts.headers.insert(HOST, host);
-    let agent = HeaderValue::from_static("verdicts");
-    parts.headers.insert(USER_AGENT, agent);
-    let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
-    let answer = sender.send_request(request).await.map_err(words)?;
-    let (parts, body) = answer.into_parts();
-    let body = Limited::new(body, LARGEST).collect().await.map_err(words);
-    connection.abort();
-    Ok(Response::from_parts(parts, body?.to_bytes().to_vec()))
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
@@ -186,7 +241,8 @@ mod tests {
             String::from_utf8(asked).expect("text")
         });
         let request = Request::get(url.as_str()).body(Vec::new());
-        let made = ask(&url, request.expect("a request"), ours).await;
+        let client = HttpClient::new(NamedHost(None), None).expect("a client");
+        let made = client.ask(&url, request.expect("a request"), ours).await;
         let made = made
             .map_err(|error| error.to_string())
             .and_then(lying_there);

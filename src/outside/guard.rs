@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
+use ipnet::IpNet;
+
 /// Host that the settings name, if any: it may be private.
 #[derive(Debug, Clone, Default)]
 pub struct NamedHost(pub Option<String>);
@@ -25,6 +27,89 @@ impl NamedHost {
                 "{host} is at a public address, which is asked by https alone"
             )),
             _ => Err(format!("{host} is asked by https alone")),
+        }
+    }
+}
+
+/// Private hosts and networks that the settings let programs of ours be asked at (`webhooks_out.allow_private`).
+#[derive(Debug, Clone, Default)]
+pub struct PrivateHosts {
+    hosts: Vec<String>,
+    networks: Vec<IpNet>,
+}
+
+impl PrivateHosts {
+    /// Reads host names, addresses and networks like `10.0.0.0/8`.
+    ///
+    /// # Errors
+    /// The text that is none of them.
+    pub fn parse(texts: &[String]) -> Result<Self, String> {
+        let mut known = Self::default();
+        for text in texts {
+            let bare = text.trim().trim_matches(['[', ']']);
+            if let Ok(ip) = bare.parse::<IpAddr>() {
+                known.networks.push(ip.into());
+            } else if let Ok(network) = bare.parse::<IpNet>() {
+                known.networks.push(network);
+            } else if !bare.is_empty() && !bare.contains(['/', ':', '@', ' ', '*']) {
+                known.hosts.push(bare.to_ascii_lowercase());
+            } else {
+                return Err(text.clone());
+            }
+        }
+        Ok(known)
+    }
+
+    /// Returns whether `host` may be asked at the address `ip`.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn check(&self, scheme: &str, host: &str, ip: IpAddr) -> Result<(), String> {
+        // A mapped address leads where the one inside it leads.
+        let canonical = ip.to_canonical();
+        let is_named = self.hosts.iter().any(|known| known == host)
+            || self
+                .networks
+                .iter()
+                .any(|network| network.contains(&canonical));
+        match (scheme, is_public(ip), is_named) {
+            ("https", true, _) | ("https" | "http", false, true) => Ok(()),
+            ("https" | "http", false, false) => Err(format!(
+                "{host} is at a private address, which webhooks_out.allow_private does not name"
+            )),
+            _ => Err(format!(
+                "{host} is at a public address, which is asked by https alone"
+            )),
+        }
+    }
+}
+
+/// Rule of a client for where it may ask.
+#[derive(Debug, Clone)]
+pub enum Guard {
+    /// Public hosts, and one that the settings name.
+    Named(NamedHost),
+    /// Public hosts, and private ones that the settings list.
+    Listed(PrivateHosts),
+}
+
+impl Guard {
+    /// Returns whether `host` may be asked at the address `ip`.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn check(&self, scheme: &str, host: &str, ip: IpAddr) -> Result<(), String> {
+        match self {
+            Self::Named(named) => named.check(scheme, host, ip),
+            Self::Listed(listed) => listed.check(scheme, host, ip),
+        }
+    }
+
+    /// Returns whether any host may be asked without TLS.
+    pub fn allows_http(&self) -> bool {
+        match self {
+            Self::Named(named) => named.0.is_some(),
+            Self::Listed(listed) => !listed.hosts.is_empty() || !listed.networks.is_empty(),
         }
     }
 }
@@ -128,6 +213,39 @@ mod tests {
         ] {
             assert!(!is_public(ip(private)), "{private}");
         }
+    }
+
+    #[test]
+    fn a_private_host_is_asked_only_where_the_settings_list_it() {
+        let texts = ["hooks.internal", "10.1.0.0/16", "127.0.0.2", "[fd00::1]"].map(str::to_owned);
+        let listed = PrivateHosts::parse(&texts).expect("hosts");
+        for (scheme, host, address, is_good) in [
+            ("https", "a.example", "1.1.1.1", true),
+            ("http", "a.example", "1.1.1.1", false),
+            ("http", "hooks.internal", "10.9.9.9", true),
+            ("http", "hooks.internal", "1.1.1.1", false),
+            ("https", "hooks.internal", "169.254.169.254", true),
+            ("http", "a.example", "10.1.2.3", true),
+            ("https", "a.example", "10.2.2.3", false),
+            ("http", "a.example", "127.0.0.2", true),
+            ("http", "a.example", "::ffff:127.0.0.2", true),
+            ("http", "a.example", "127.0.0.1", false),
+            ("https", "a.example", "::ffff:127.0.0.1", false),
+            ("https", "a.example", "fd00::1", true),
+            ("https", "a.example", "fd00::2", false),
+            ("ftp", "hooks.internal", "1.1.1.1", false),
+        ] {
+            let checked = listed.check(scheme, host, ip(address));
+            assert_eq!(
+                checked.is_ok(),
+                is_good,
+                "{scheme} {host} {address}: {checked:?}"
+            );
+        }
+        for wrong in ["", "http://a", "10.0.0.0/33", "*", "a b"] {
+            assert!(PrivateHosts::parse(&[wrong.to_owned()]).is_err(), "{wrong}");
+        }
+        assert!(!Guard::Listed(PrivateHosts::default()).allows_http());
     }
 
     #[test]

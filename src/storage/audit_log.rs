@@ -7,6 +7,7 @@ use super::ReadConnection;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::events;
 use super::ids;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
@@ -46,11 +47,13 @@ pub(super) enum ChangeSubject<'a> {
     Relay(&'a str),
     /// By the keyed hash.
     Suppression(&'a str),
+    /// By the number of its row; the log gets the opaque id.
+    WebhookEndpoint(i64),
 }
 
 impl ChangeAuthor<'_> {
-    /// Writes the row of a change into the change's transaction; nothing for a reader, whose history has it. `detail` holds numbers and
-    /// codes, never a text that a person wrote, but for the catalogue's, which is published.
+    /// Writes the row of a change into the change's transaction, and the event that tells other programs; no row for a reader, whose
+    /// history has it. `detail` holds numbers and codes, never a text that a person wrote, but for the catalogue's, which is published.
     pub(super) async fn note(
         self,
         tx: &mut Tx,
@@ -59,10 +62,12 @@ impl ChangeAuthor<'_> {
         detail: &serde_json::Value,
         now: Timestamp,
     ) -> Result<(), StorageError> {
+        let subject = subject.map(|subject| self.named(subject));
+        let told = (detail, self.actor.kind().as_str());
+        events::record_action(tx, what, subject.as_ref(), told, now).await?;
         if !self.actor.is_audited() {
             return Ok(());
         }
-        let subject = subject.map(|subject| self.named(subject));
         let (kind, name) = subject.unzip();
         execute!(
             tx,
@@ -99,6 +104,10 @@ impl ChangeAuthor<'_> {
             ChangeSubject::Domain(name) => (SubjectKind::Domain, name.to_owned()),
             ChangeSubject::Relay(name) => (SubjectKind::Relay, name.to_owned()),
             ChangeSubject::Suppression(hash) => (SubjectKind::Suppression, hash.to_owned()),
+            ChangeSubject::WebhookEndpoint(id) => {
+                let name = self.names.map(|names| names.webhook_endpoint_name(id));
+                (SubjectKind::WebhookEndpoint, name.unwrap_or_default())
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::catalogue_import::write_comparison;
 use super::catalogue_import::write_tool;
 use super::changes::correct_panel;
 use super::changes::note_panel;
+use super::events;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
@@ -277,7 +278,10 @@ impl Storage {
         if let Some(is_told) = change.is_told {
             detail["readers_are_told"] = is_told.into();
         }
-        let subject = Some(ChangeSubject::Catalogue(change.slug.as_str()));
+        let (name, is_new) = (change.slug.as_str(), change.is_new);
+        let is_tool = change.kind == EntryKind::Tool;
+        events::record_entry(tx, is_tool, is_new, name, now).await?;
+        let subject = Some(ChangeSubject::Catalogue(name));
         self.author(actor)
             .note(tx, what, subject, &detail, now)
             .await

@@ -22,6 +22,7 @@ use crate::storage::catalogue::comparison_from;
 use crate::storage::catalogue::tools_by_slug;
 use crate::storage::changes::correct_panel;
 use crate::storage::changes::note_panel;
+use crate::storage::events;
 
 /// Counts of an import for things of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -204,6 +205,7 @@ impl Storage {
         if !mode.dry_run {
             if !done.differences.is_empty() {
                 let detail = done.logged();
+                tell_entries(&mut tx, &done, now).await?;
                 self.author(actor)
                     .note(&mut tx, AuditAction::CatalogueImported, None, &detail, now)
                     .await?;
@@ -212,6 +214,32 @@ impl Storage {
         }
         Ok(Ok(done))
     }
+}
+
+/// Writes the events of an import: one for each tool and each new comparison.
+async fn tell_entries(tx: &mut Tx, done: &Imported, now: Timestamp) -> Result<(), StorageError> {
+    let mut told = HashSet::new();
+    let (reviews, entries): (Vec<_>, Vec<_>) = done
+        .differences
+        .iter()
+        .partition(|difference| difference.kind == "review");
+    // Tools before their reviews: one that is new, or gone, is not told as changed too.
+    for difference in entries.into_iter().chain(reviews) {
+        let (is_tool, is_new) = (
+            difference.kind != "comparison",
+            difference.change == "added",
+        );
+        // A review is named by its tool and reviewer.
+        let name = difference.name.split(' ').next().unwrap_or_default();
+        if !told.insert((is_tool, name))
+            || (is_tool && difference.change == "removed" && difference.kind == "tool")
+        {
+            continue;
+        }
+        let is_new = is_new && difference.kind != "review";
+        events::record_entry(tx, is_tool, is_new, name, now).await?;
+    }
+    Ok(())
 }
 
 /// Returns how each category is spelled: as the tools do that the document leaves alone, or as its first one does.

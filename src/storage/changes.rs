@@ -4,12 +4,14 @@ use super::Queryable;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::events;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Panel;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::digest::VerdictChange;
+use crate::domain::event::EventKind;
 use crate::domain::from_millis;
 use crate::domain::publication::is_draft;
 use crate::domain::reader::PanelPoint;
@@ -80,6 +82,13 @@ pub(super) async fn note_panel(
             .max(row.at + 1),
         None => tool.published_at.timestamp_millis(),
     };
+    if let Some(last) = last.filter(|_| tool.published_at <= now) {
+        let (before, after) = (point_from(last).panel.label(), tool.panel().label());
+        if before != after {
+            let data = serde_json::json!({ "tool": tool.slug, "before": before, "after": after });
+            events::record(tx, EventKind::VerdictChanged, None, &data, now).await?;
+        }
+    }
     stands.add(tx, tool, at).await
 }
 

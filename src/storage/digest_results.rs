@@ -147,7 +147,7 @@ impl Storage {
         {
             (*count,) = one!(
                 reader,
-                "select count(*) from (select 1 as one from history where digest_id = $1 and code = $2 limit $3) events",
+                "select count(*) from (select 1 as one from history where digest_id = $1 and code = $2 limit $3) found",
                 slot.id(),
                 code,
                 REACTIONS_MAX as i64

@@ -258,7 +258,8 @@ impl Storage {
         for (id, recipients) in rows {
             // Without a batch nothing should be open. The counts say so too; where they do not, the ledger is read: it says who has
             // their mail.
-            let is_counted = counts_of(&mut reader, id).await?.ended() == recipients;
+            let counts = counts_of(&mut reader, id).await?;
+            let is_counted = counts.ended() == recipients;
             let mut tx = self.begin().await?;
             if !is_counted && queue_again(&mut tx, id, now).await? {
                 tracing::error!(
@@ -274,7 +275,13 @@ impl Storage {
             {
                 crate::storage::refusal_groups::send_is_over(&mut tx, id, now).await?;
                 let slot = Slot::from_id(id);
-                let detail = json!({ "recipients": recipients });
+                let detail = json!({
+                    "recipients": recipients,
+                    "sent": counts.sent,
+                    "failed": counts.failed,
+                    "uncertain": counts.uncertain,
+                    "skipped": counts.skipped,
+                });
                 self.author(&Actor::system())
                     .note(
                         &mut tx,

@@ -1,8 +1,10 @@
-//! History: what happened to a subscriber, written with each change.
+//! History: what happened to a subscriber, written with each change; and the event that tells other programs.
 
 use super::StorageError;
 use super::Tx;
+use super::events;
 use crate::domain::Timestamp;
+use crate::domain::event::EventKind;
 use crate::domain::history::HistoryEvent;
 use crate::domain::slot::Slot;
 
@@ -35,6 +37,10 @@ pub(super) async fn history_of_digest(
         parameters,
         digest.map(Slot::id)
     )?;
+    for kind in EventKind::of_history(event) {
+        let data = serde_json::json!({ "digest": digest });
+        events::record(tx, kind, Some(subscriber), &data, at).await?;
+    }
     Ok(())
 }
 

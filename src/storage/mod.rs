@@ -3,14 +3,12 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. In reading order:
 //!
-//! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`,
-//!   `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
+//! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`, `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
 //! - Catalogue: [`catalogue`], [`catalogue_import`] and [`catalogue_edit`] with `changes` and `catalogue_removal`, [`catalogue_list`], [`votes`], [`browsing`], [`bookmarks`].
 //! - Subscribers: [`subscribers`] with `history`, [`quotas`] and `transactional`, [`reminders`], [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`], [`growth`] with [`growth_figures`].
 //! - Digests: [`digests`] with [`drafts`] and [`approvals`], [`publishing`] with [`variants`] and [`corrections`], [`digest_results`] with [`roll_ups`].
-//! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
-//!   judges leases; [`relays`], [`failed_deliveries`], [`retrying`], [`waits`], [`audit`].
-//! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`returned`], [`suppressions`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
+//! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`] judges leases; [`relays`], [`failed_deliveries`], [`retrying`], [`waits`], [`audit`].
+//! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`returned`], [`suppressions`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`. For other programs: [`events`], the outbox and its feed; [`webhooks_out`].
 //! - Operation: [`settings`], [`user_notices`], [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`tokens`] with [`idempotency`], [`audit_log`], [`observations`], [`dns_checks`], [`diagnostics`], `statistics`.
 
 use std::sync::Arc;
@@ -130,6 +128,7 @@ pub mod dns_checks;
 pub mod drafts;
 pub mod email_changes;
 mod error;
+pub mod events;
 pub mod failed_deliveries;
 mod file;
 pub mod growth;
@@ -190,6 +189,7 @@ pub mod variants;
 pub mod votes;
 pub mod waits;
 pub mod webhooks;
+pub mod webhooks_out;
 mod writer;
 
 pub use error::StorageError;

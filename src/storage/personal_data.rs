@@ -1,6 +1,7 @@
 //! Everything that is kept of one person, for their own copy of it (GDPR Art. 15 and 20). A test walks the schema and fails on a column
 //! about a person that is not here.
 
+mod events;
 mod mails;
 
 use serde::Serialize;
@@ -50,6 +51,8 @@ pub struct PersonalData {
     pub came_back: Vec<CameBack>,
     /// Mails that name their address and that nothing proves to be about mail of ours.
     pub unproven: Vec<Unproven>,
+    /// Events about them that other programs of the publisher are told of.
+    pub events: Vec<events::ToldEvent>,
     /// Reason why no mail goes to the address, if it is on the suppression list.
     pub suppressions: Vec<Suppression>,
     /// Suppressions that were taken back.
@@ -263,6 +266,7 @@ impl Storage {
         let votes = votes_of(&mut reader, subscriber).await?;
         let saved = saved_tools_of(&mut reader, subscriber).await?;
         let mails = mails::mails_of(&mut reader, subscriber).await?;
+        let events = events::events_of(&mut reader, subscriber).await?;
         let came_back: Vec<CameBackRow> = all!(
             reader,
             "select i.received_at, i.channel, i.class, i.soft_class, i.reason, i.status, i.reply, i.mailing_id, r.fingerprint as report
@@ -305,6 +309,7 @@ impl Storage {
             }),
             votes,
             saved,
+            events,
             mails,
             came_back: came_back.into_iter().map(returned).collect(),
             unproven: unproven

@@ -4,7 +4,10 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::events;
+use super::ledger::counts::counts_of;
 use crate::domain::Timestamp;
+use crate::domain::event::EventKind;
 use crate::domain::slot::Slot;
 
 /// Deliveries of one range.
@@ -68,6 +71,45 @@ macro_rules! by_domain {
 }
 
 impl Storage {
+    /// Tells of each tenth of a digest's deliveries that has become final since the last look.
+    pub async fn tell_progress(&self, now: Timestamp) -> Result<(), StorageError> {
+        let mut reader = self.read().await?;
+        let sending: Vec<(i64, i64, i64)> = all!(
+            reader,
+            "select id, recipients, tenths_told from digests where state = 'sending' and recipients > 0
+             and not exists (select 1 from publish_progress where mailing_id = digests.id)"
+        )?;
+        for (id, recipients, told) in sending {
+            let counts = counts_of(&mut reader, id).await?;
+            let tenths = counts.ended() * 10 / recipients;
+            // The last one is told as digest.sent.
+            if tenths <= told || tenths >= 10 {
+                continue;
+            }
+            let mut tx = self.begin().await?;
+            let moved = execute!(
+                tx,
+                "update digests set tenths_told = $2 where id = $1 and tenths_told < $2",
+                id,
+                tenths
+            )?;
+            if moved > 0 {
+                let data = serde_json::json!({
+                    "digest": Slot::from_id(id),
+                    "percent": tenths * 10,
+                    "recipients": recipients,
+                    "sent": counts.sent,
+                    "failed": counts.failed,
+                    "uncertain": counts.uncertain,
+                    "skipped": counts.skipped,
+                });
+                events::record(&mut tx, EventKind::DigestProgress, None, &data, now).await?;
+            }
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
     /// The newest digest that is over and not counted, if any.
     pub async fn next_roll_up(&self) -> Result<Option<OpenRollUp>, StorageError> {
         let mut reader = self.read().await?;

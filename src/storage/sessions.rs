@@ -2,6 +2,7 @@
 
 use super::Storage;
 use super::StorageError;
+use super::events;
 use super::stored;
 use super::users::Credentials;
 use super::users::UserRow;
@@ -9,6 +10,7 @@ use super::users::replace_password;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::audit::AuditAction;
+use crate::domain::event::EventKind;
 use crate::domain::from_millis;
 use crate::domain::user::ChallengeKind;
 use crate::domain::user::Stage;
@@ -94,9 +96,12 @@ impl Storage {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        if let Some(instead) = instead {
-            execute!(tx, "delete from sessions where token_sha256 = $1", instead)?;
-        }
+        let before: Option<(String,)> = optional!(
+            tx,
+            "delete from sessions where token_sha256 = $1 returning stage",
+            instead.unwrap_or_default()
+        )?;
+        let was_in = before.is_some_and(|(stage,)| stage == Stage::Full.as_str());
         execute!(
             tx,
             "insert into sessions (token_sha256, user_id, stage, created_at, seen_at, expires_at, strong_at, agent, network)
@@ -116,6 +121,10 @@ impl Storage {
             new.user,
             now.timestamp_millis()
         )?;
+        if new.stage == Stage::Full && !was_in {
+            let data = self.told_user(new.user);
+            events::record(&mut tx, EventKind::UserSignedIn, None, &data, now).await?;
+        }
         Ok(tx.commit().await?)
     }
 
@@ -348,6 +357,34 @@ impl Storage {
         )?;
         let full_at = row.map_or(now, |(full_at,)| full_at);
         Ok(Err((full_at - now - (burst - 1) * every_ms).max(1)))
+    }
+
+    /// Tells other programs that an account waits, if the last of its attempts is used up.
+    pub async fn tell_if_locked(
+        &self,
+        user: i64,
+        key: &str,
+        (burst, every_ms): (i64, i64),
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        let spent: Option<(i64,)> = optional!(
+            tx,
+            "select full_at from sign_in_attempts where key = $1 and full_at > $2",
+            key,
+            now.timestamp_millis() + (burst - 1) * every_ms
+        )?;
+        if spent.is_some() {
+            let data = self.told_user(user);
+            events::record(&mut tx, EventKind::UserLocked, None, &data, now).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Data of an event about a user.
+    fn told_user(&self, user: i64) -> serde_json::Value {
+        let name = self.names.as_ref().map(|names| names.user_name(user));
+        serde_json::json!({ "user": name })
     }
 
     /// Gives a key all of its attempts back.

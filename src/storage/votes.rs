@@ -3,10 +3,12 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::events;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
+use crate::domain::event::EventKind;
 use crate::domain::reader::ReaderToolState;
 
 /// A visitor who votes; both texts are keyed hashes.
@@ -73,6 +75,8 @@ impl Storage {
         if let Some(issue) = issue {
             count_for_issue(&mut tx, tool, issue, earlier, verdict).await?;
         }
+        let data = serde_json::json!({ "tool": tool, "verdict": verdict });
+        events::record(&mut tx, EventKind::VoteCast, Some(subscriber), &data, now).await?;
         tx.commit().await?;
         Ok(Voted::Counted)
     }
@@ -111,6 +115,10 @@ impl Storage {
             now.timestamp_millis(),
             i64::from(most)
         )?;
+        if counted > 0 {
+            let data = serde_json::json!({ "tool": tool, "verdict": verdict });
+            events::record(&mut tx, EventKind::VoteCast, None, &data, now).await?;
+        }
         tx.commit().await?;
         Ok(if counted > 0 {
             Voted::Counted

@@ -83,6 +83,13 @@ fn describe() {
         "verdicts_webhooks_total",
         "What providers sent, by provider and what became of it"
     );
+    metrics::describe_counter!(
+        "verdicts_webhook_requests_total",
+        "Requests to webhook endpoints: taken or failed"
+    );
+    for result in ["taken", "failed"] {
+        metrics::counter!("verdicts_webhook_requests_total", "result" => result).increment(0);
+    }
     metrics::describe_counter!("verdicts_requests_total", "HTTP requests by status class");
     metrics::describe_gauge!(
         "verdicts_sending_stalled_seconds",

@@ -92,7 +92,7 @@ async fn allow_cloud_events(
     TwoSegments(provider, _): TwoSegments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let is_open = |provider| !web.app.settings.webhooks.keys(provider).is_empty();
+    let is_open = |provider| !web.app.settings.webhooks_in.keys(provider).is_empty();
     let is_open = provider.parse::<Provider>().is_ok_and(is_open);
     match headers.get("webhook-request-origin") {
         Some(origin) if is_open => {

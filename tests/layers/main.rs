@@ -33,7 +33,7 @@ const HOMES: [(&str, &str); 23] = [
     ("lettre", "mail"),
     ("mail_parser", "mail"),
     ("mail_auth", "mail"),
-    ("aws_lc_rs", "mail"),
+    ("aws_lc_rs", "mail outside"),
     ("psl", "mail"),
     ("tokio_rustls", "dial mail"),
     ("webpki", "dial mail"),

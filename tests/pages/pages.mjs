@@ -226,6 +226,8 @@ async function* desk(site) {
     yield { name: 'desk-setting-refused', path: '/desk/settings/picker.min_items', post: { value: 'many' }, status: 422, as };
     yield { name: 'desk-audit', path: '/desk/audit', as };
     yield { name: 'desk-audit-refused', path: '/desk/audit?subject=nonsense', status: 422, as };
+    yield { name: 'desk-webhooks', path: '/desk/webhooks', as };
+    yield { name: 'desk-webhooks-refused', path: '/desk/webhooks', post: { name: 'CRM', url: 'https://10.0.0.1/', kinds: '*' }, status: 422, as };
     yield { name: 'desk-diagnostics', path: '/desk/diagnostics', as };
     yield { name: 'desk-diagnostics-checked', path: '/desk/diagnostics', post: {}, as };
     yield { name: 'desk-users', path: '/desk/users', as };

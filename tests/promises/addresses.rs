@@ -239,7 +239,7 @@ async fn what_a_webhook_names_is_asked_for_at_the_address_that_answers() {
     let topic = "arn:aws:sns:eu-west-1:123456789012:bounces";
     let program = program
         .with("VERDICTS_SITE__LISTEN", &listen.to_string())
-        .with("VERDICTS_WEBHOOKS__SES", topic);
+        .with("VERDICTS_WEBHOOKS_IN__SES", topic);
     let mut serve = program.start("serve", &["serve", "--role", "web"]);
     until("it listens", async || {
         TcpStream::connect(listen).await.is_ok()

@@ -45,7 +45,7 @@ async fn app_with_mailbox(
 ) -> TestApp {
     let test_app = TestApp::open_with(test_db, |settings| {
         settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
-        settings.webhooks.set_keys(
+        settings.webhooks_in.set_keys(
             verdicts::domain::webhook::Provider::Signed,
             vec![SIGNED.into()],
         );

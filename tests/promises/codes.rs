@@ -16,6 +16,7 @@ use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::digest::OutcomeDimension;
 use verdicts::domain::digest_note::NoteKind;
+use verdicts::domain::event::EventKind;
 use verdicts::domain::growth::GrowthKind;
 use verdicts::domain::history::HistoryEvent;
 use verdicts::domain::inbound::Classification;
@@ -38,6 +39,8 @@ use verdicts::domain::user_notice::UserMailState;
 use verdicts::domain::user_notice::UserNoticeKind;
 use verdicts::domain::webhook::Provider;
 use verdicts::domain::webhook::WebhookKind;
+use verdicts::domain::webhook_endpoint::DisabledReason;
+use verdicts::domain::webhook_endpoint::WebhookDeliveryState;
 
 use crate::support::TestDb;
 
@@ -58,7 +61,7 @@ fn are_reasons(text: &str) -> bool {
 type Code = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Columns that hold codes, each with the enum that is the list of them.
-const CODES: [Code; 45] = [
+const CODES: [Code; 48] = [
     ("attempt_totals", "kind", is::<MailClass>),
     ("attempt_totals", "outcome", is::<AttemptOutcome>),
     ("deliveries", "kind", is::<DeliveryKind>),
@@ -103,6 +106,9 @@ const CODES: [Code; 45] = [
     ("user_notice_mutes", "kind", is::<UserNoticeKind>),
     ("user_notices", "kind", is::<UserNoticeKind>),
     ("users", "role", is::<Role>),
+    ("events", "kind", is::<EventKind>),
+    ("webhook_deliveries", "state", is::<WebhookDeliveryState>),
+    ("webhook_endpoints", "disabled_why", is::<DisabledReason>),
     // A delivery is skipped if and only if it says why.
     (
         "deliveries",
@@ -112,11 +118,12 @@ const CODES: [Code; 45] = [
 ];
 
 /// Tables with codes that a database of before the baseline did not have.
-pub const YOUNGER: [&str; 12] = [
+pub const YOUNGER: [&str; 15] = [
     "ceremonies",
     "challenges",
     "digest_notes",
     "digest_outcomes",
+    "events",
     "growth_events",
     "jobs",
     "sessions",
@@ -125,6 +132,8 @@ pub const YOUNGER: [&str; 12] = [
     "user_notice_mutes",
     "user_notices",
     "users",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ];
 
 fn is_unsubscribe_reason(text: &str) -> bool {

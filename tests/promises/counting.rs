@@ -34,7 +34,7 @@ async fn app_to(
     let test_app = TestApp::open_with(test_db, |settings| {
         settings.mail.transport = url.into();
         settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
-        settings.webhooks.set_keys(
+        settings.webhooks_in.set_keys(
             verdicts::domain::webhook::Provider::Signed,
             vec![SIGNED.into()],
         );
@@ -49,7 +49,7 @@ async fn app_to(
 /// A service that keeps its mails in a folder, so that reports can be written about them.
 async fn app_with_mailbox(test_db: TestDb) -> TestApp {
     crate::inbound::app_with_a_reader_and(test_db, |settings| {
-        settings.webhooks.set_keys(
+        settings.webhooks_in.set_keys(
             verdicts::domain::webhook::Provider::Signed,
             vec![SIGNED.into()],
         )

@@ -108,4 +108,5 @@ mod vanished;
 mod votes;
 mod ways_out;
 mod webhooks;
+mod webhooks_out;
 mod zones;

@@ -7,6 +7,7 @@ use verdicts::domain::actor::Actor;
 
 use chrono::TimeDelta;
 use serde_json::Value;
+use verdicts::app::webhooks_out::TypedEndpoint;
 
 use crate::inbound::app_with_a_reader_and;
 use crate::inbound::report;
@@ -122,6 +123,16 @@ fn as_stored(value: &Value) -> String {
 /// Somebody of whom everything is kept that can be: what no door leaves is written behind the program's back.
 async fn app_with_a_full_life(test_db: TestDb) -> (TestApp, String) {
     let test_app = app_with_a_reader_and(test_db, |_| {}).await;
+    let endpoint = TypedEndpoint {
+        name: "CRM".into(),
+        url: "https://crm.example/hook".into(),
+        kinds: vec!["*".into()],
+        personal: true,
+        ..TypedEndpoint::default()
+    };
+    let by = Actor::cli();
+    let added = test_app.app.add_webhook_endpoint(&by, &endpoint).await;
+    added.expect("added");
     let digest = test_app.mails_to(ADA).pop().expect("a digest");
     test_app.post(&link(&digest, "/vote/t0-l/ship/")).await;
     test_app.post(&link(&digest, "/save/t0-l/")).await;
@@ -170,6 +181,7 @@ async fn app_with_a_full_life(test_db: TestDb) -> (TestApp, String) {
         .remove(0);
     for sql in [
         "delete from suppressions".to_owned(),
+        "delete from events where subscriber_id is null".to_owned(),
         "delete from deliveries where subscriber_id not in (select id from subscribers)".to_owned(),
         "update subscribers set timezone = 'Europe/Berlin', locale = 'de', requested_at = 1700000000001, confirmation_at = 1700000000002, reminded_at = 1700000000003, link_sent_at = 1700000000008".to_owned(),
         "insert into former_addresses (email_key, subscriber_id, left_at) select 'ada@old.example', id, 1700000000008 from subscribers".to_owned(),
@@ -244,6 +256,8 @@ on_both! {
             assert!(!["reader0", "lovelace", "ada@new", "ada@old", "192.0.2.0", "europe/berlin"].iter().any(|personal| lower.contains(personal)), "{row}");
         }
         let tables: BTreeSet<&str> = COLUMNS.iter().map(|(table, _)| *table).filter(|table| left.iter().any(|row| row.starts_with(&format!("{table}:")))).collect();
-        assert_eq!(tables, BTreeSet::from(["deliveries", "suppressions"]));
+        assert_eq!(tables, BTreeSet::from(["deliveries", "events", "suppressions"]));
+        let about: Vec<String> = values(&test_app.test_db, "events", "subscriber_id").await;
+        assert!(about.is_empty(), "events about them went with them: {about:?}");
     }
 }

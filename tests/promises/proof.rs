@@ -365,7 +365,10 @@ async fn an_event_about_a_reader_that_is_dropped_is_counted_and_named() {
     let url = format!("http://{address}");
     let program = program
         .with("VERDICTS_SITE__LISTEN", &address.to_string())
-        .with("VERDICTS_WEBHOOKS__SIGNED", "a secret of the plain webhook");
+        .with(
+            "VERDICTS_WEBHOOKS_IN__SIGNED",
+            "a secret of the plain webhook",
+        );
     let program = program.with("VERDICTS_MAIL__FROM", "news@verdicts.example");
     let _serving = program.start("serve", &["serve", "--role", "web"]);
     until("it answers", async || {

@@ -19,7 +19,7 @@ use crate::support::on_both;
 use crate::support::postgres;
 use crate::support::until;
 
-/// Part of every secret here, in the clear and as base64 has it: a key of `webhooks.resend` is base64 itself.
+/// Part of every secret here, in the clear and as base64 has it: a key of `webhooks_in.resend` is base64 itself.
 const MARK: &str = "hunter2hunter2hunter2hunter2";
 
 /// Each setting that may hold a secret, with one in it.
@@ -37,7 +37,7 @@ name = "first"
 transport = "smtp://hunter2hunter2hunter2hunter2:hunter2hunter2hunter2hunter2@127.0.0.1:1?tls=none"
 [inbound]
 imap = "imap://hunter2hunter2hunter2hunter2:hunter2hunter2hunter2hunter2@127.0.0.1:1/INBOX?tls=none"
-[webhooks]
+[webhooks_in]
 postmark = "me:hunter2hunter2hunter2hunter2"
 mailgun = "hunter2hunter2hunter2hunter2"
 resend = "whsec_hunter2hunter2hunter2hunter2"
@@ -174,10 +174,10 @@ fn a_setting_that_cannot_be_used_is_refused_without_a_secret_in_the_sentence() {
             "inbound.imap",
             format!("\"imaps://me:12#{MARK}@imap.example\""),
         ),
-        ("webhooks.postmark", format!("\"{MARK}\"")),
-        ("webhooks.resend", format!("\"{MARK}\"")),
-        ("webhooks.mailgun", format!("\"{short}\"")),
-        ("webhooks.signed", format!("[\"{short}\", 7]")),
+        ("webhooks_in.postmark", format!("\"{MARK}\"")),
+        ("webhooks_in.resend", format!("\"{MARK}\"")),
+        ("webhooks_in.mailgun", format!("\"{short}\"")),
+        ("webhooks_in.signed", format!("[\"{short}\", 7]")),
     ] {
         program.write("own.toml", format!("{key} = {text}\n"));
         let said = program.run(&["--config", "own.toml", "serve"]);
@@ -239,9 +239,9 @@ on_both! {
             .with("VERDICTS_MAIL__FROM", "news@verdicts.example")
             .with("VERDICTS_INBOUND__IMAP", &refusing_mailbox().await)
             .with("VERDICTS_INBOUND__LMTP", "")
-            .with("VERDICTS_WEBHOOKS__POSTMARK", &format!("me:{MARK}"))
-            .with("VERDICTS_WEBHOOKS__MAILGUN", MARK)
-            .with("VERDICTS_WEBHOOKS__SIGNED", MARK);
+            .with("VERDICTS_WEBHOOKS_IN__POSTMARK", &format!("me:{MARK}"))
+            .with("VERDICTS_WEBHOOKS_IN__MAILGUN", MARK)
+            .with("VERDICTS_WEBHOOKS_IN__SIGNED", MARK);
         let mut running = program.start("serve", &["serve", "--role", "web,deliver,inbound"]);
         let dir = test_db.dir.path().to_path_buf();
         until("the mailbox refused", async || log(&dir).contains("cannot be read")).await;

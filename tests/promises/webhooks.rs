@@ -33,7 +33,7 @@ on_both! {
         let again = world.test_app.test_db.again();
         world.test_app.stop.cancel();
         world.test_app.app.storage.close().await;
-        let test_app = TestApp::open_with(again, |settings| settings.webhooks.set_keys(verdicts::domain::webhook::Provider::Signed, vec![SIGNED.into()])).await;
+        let test_app = TestApp::open_with(again, |settings| settings.webhooks_in.set_keys(verdicts::domain::webhook::Provider::Signed, vec![SIGNED.into()])).await;
         let (app, stop) = (test_app.app.clone(), test_app.stop.clone());
         tokio::spawn(async move { app.act_on_webhooks_until(&stop).await });
         crate::support::until("the reader is bounced", async || test_app.state_of(READER).await == Some(SubscriberState::Bounced)).await;
@@ -270,11 +270,11 @@ on_both! {
 fn the_secrets_of_webhooks_are_shown_to_nobody_and_a_bad_one_is_refused_by_name() {
     let test_db = TestDb::sqlite();
     let program = Program::set_up(&test_db)
-        .with("VERDICTS_WEBHOOKS__POSTMARK", POSTMARK)
-        .with("VERDICTS_WEBHOOKS__MAILGUN", MAILGUN)
-        .with("VERDICTS_WEBHOOKS__RESEND", RESEND)
-        .with("VERDICTS_WEBHOOKS__SIGNED", SIGNED)
-        .with("VERDICTS_WEBHOOKS__SES", TOPIC);
+        .with("VERDICTS_WEBHOOKS_IN__POSTMARK", POSTMARK)
+        .with("VERDICTS_WEBHOOKS_IN__MAILGUN", MAILGUN)
+        .with("VERDICTS_WEBHOOKS_IN__RESEND", RESEND)
+        .with("VERDICTS_WEBHOOKS_IN__SIGNED", SIGNED)
+        .with("VERDICTS_WEBHOOKS_IN__SES", TOPIC);
     let shown = program.run(&["config"]).good().out;
     assert!(shown.contains(TOPIC) && shown.contains("***"), "{shown}");
     for secret in ["password of many", MAILGUN, &RESEND[10..], SIGNED] {
@@ -292,9 +292,10 @@ fn the_secrets_of_webhooks_are_shown_to_nobody_and_a_bad_one_is_refused_by_name(
         ("MAILERSEND", "short"),
         ("SIGNED", "x"),
     ] {
-        let program = Program::set_up(&test_db).with(&format!("VERDICTS_WEBHOOKS__{key}"), value);
+        let program =
+            Program::set_up(&test_db).with(&format!("VERDICTS_WEBHOOKS_IN__{key}"), value);
         program
             .run(&["config"])
-            .refused(&[&format!("webhooks.{}", key.to_lowercase())]);
+            .refused(&[&format!("webhooks_in.{}", key.to_lowercase())]);
     }
 }

@@ -379,7 +379,7 @@ impl App {
 
     /// Those that are open: the address to give the provider.
     fn examine_webhooks(&self) -> Vec<CheckResult> {
-        let keys = |provider: Provider| self.settings.webhooks.keys(provider).len();
+        let keys = |provider: Provider| self.settings.webhooks_in.keys(provider).len();
         let open = Provider::ALL.iter().filter(|provider| keys(**provider) > 0);
         let said = |provider: &Provider| {
             let address = format!("{}/webhooks/{provider}", self.settings.base_url());

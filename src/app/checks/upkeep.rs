@@ -40,6 +40,8 @@ impl App {
                 break;
             }
         }
+        let before = now - delta(self.settings.webhooks_out.keep);
+        self.keep_events(before, STEPS_MAX).await?;
         self.keep_jobs(now).await?;
         self.forget_answers(now).await?;
         self.match_again(LOOKS_MAX).await?;

@@ -16,7 +16,7 @@ mod lease;
 mod notify_listener;
 mod prefetcher;
 mod prepared_message;
-mod process;
+pub(in crate::app) mod process;
 mod queue;
 pub(super) mod relay;
 pub mod relay_report;

@@ -73,6 +73,7 @@ impl Sender {
             self.run = Some(self.begin());
         }
         if self.only.is_some() || self.app.storage.is_sending().await? {
+            self.app.storage.tell_progress(now).await?;
             for slot in self.app.storage.finish_digests(self.app.now()).await? {
                 tracing::info!(%slot, "digest sent: every delivery is final");
             }

@@ -136,7 +136,7 @@ impl App {
         provider: Provider,
         posted: Posted<'_>,
     ) -> Result<Received, Failure> {
-        let keys = self.settings.webhooks.keys(provider);
+        let keys = self.settings.webhooks_in.keys(provider);
         if keys.is_empty() {
             return Ok(Received::Closed);
         }
@@ -280,7 +280,7 @@ impl App {
     pub async fn act_on_webhooks_until(&self, stop: &CancellationToken) {
         let providers = Provider::ALL
             .iter()
-            .filter(|provider| !self.settings.webhooks.keys(**provider).is_empty());
+            .filter(|provider| !self.settings.webhooks_in.keys(**provider).is_empty());
         if providers.count() == 0 {
             return stop.cancelled().await;
         }

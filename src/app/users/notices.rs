@@ -16,6 +16,7 @@ use crate::domain::user_notice::UNAPPROVED_BEFORE;
 use crate::domain::user_notice::UserNotice;
 use crate::domain::user_notice::UserNoticeKind;
 use crate::domain::waiting::WaitReason;
+use crate::domain::webhook_endpoint::DisabledReason;
 use crate::storage::user_notices::NewNotice;
 
 /// Age from which an event is no news: after an upgrade, or a week without a user, nobody is told of it.
@@ -37,6 +38,7 @@ impl App {
             }
         }
         self.notify_of_breakers(now).await?;
+        self.notify_of_webhooks(now).await?;
         for held in self.held_refusals(None).await? {
             let said = format!(
                 "{} refusals of the {} {} are held, and the subscriptions of {} readers wait for a decision. `verdicts bounces accept` ends them, `verdicts bounces dismiss` keeps them.",
@@ -144,6 +146,29 @@ impl App {
                 };
                 self.storage.notify_users(&notice, Some(LASTS), now).await?;
             }
+        }
+        Ok(())
+    }
+
+    async fn notify_of_webhooks(&self, now: Timestamp) -> Result<(), Failure> {
+        for endpoint in self.storage.webhook_endpoints().await? {
+            let Some((at, why)) = endpoint.disabled.filter(|(at, _)| now - *at < NEWS) else {
+                continue;
+            };
+            let because = match why {
+                DisabledReason::Gone => "it answered 410, which says that it wants no more",
+                DisabledReason::Failing => "nothing reached it for five days",
+                DisabledReason::Operator => continue,
+            };
+            let name = self.webhook_name(endpoint.id);
+            let said = format!(
+                "The webhook endpoint \"{}\" is disabled: {because}. Enable it once its program works again; events of before can be replayed.",
+                endpoint.draft.name
+            );
+            let subject = format!("{name} {}", at.timestamp_millis());
+            let path = format!("/desk/webhooks/{name}");
+            self.notify(UserNoticeKind::WebhookDisabled, &subject, &said, &path, now)
+                .await?;
         }
         Ok(())
     }

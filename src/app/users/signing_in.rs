@@ -116,6 +116,12 @@ impl App {
         let found = found.filter(|found| found.user.disabled_at.is_none());
         let kept = found.as_ref().and_then(|found| found.password.clone());
         let checked = self.passwords.check(typed.as_ref(), kept.clone()).await?;
+        if let (Some(found), Checked::Wrong) = (&found, checked) {
+            let key = self.account_key(SignInAttempt::Password, &account);
+            self.storage
+                .tell_if_locked(found.user.id, &key, PER_ACCOUNT, self.now())
+                .await?;
+        }
         let Some(found) = found.filter(|_| checked != Checked::Wrong) else {
             tracing::info!(
                 network = network_of(visitor.client),

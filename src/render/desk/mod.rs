@@ -1,4 +1,4 @@
-//! The desk's pages. What stands around each is here; signing in is in [`gate`], [`passkeys`] and [`providers`], one's own account in [`account`], users in [`users`], API tokens in [`tokens`](tokens()),
+//! The desk's pages. What stands around each is here; signing in is in [`gate`], [`passkeys`] and [`providers`], one's own account in [`account`], users in [`users`], webhook endpoints in [`webhooks`], API tokens in [`tokens`](tokens()),
 //! subscribers in [`subscribers`] and [`subscriber`], tools and comparisons in [`catalogue`] and [`catalogue_import`], a week and its mail in [`week`], its text in [`write`], its results in [`results`]; charts are drawn in [`chart`].
 
 mod account;
@@ -19,6 +19,7 @@ mod subscriber;
 mod subscribers;
 mod tokens;
 mod users;
+mod webhooks;
 mod week;
 mod write;
 
@@ -136,6 +137,16 @@ pub use tokens::tokens;
 pub use users::UserView;
 pub use users::link;
 pub use users::users;
+pub use webhooks::EndpointAttemptLine;
+pub use webhooks::EndpointDeliveryLine;
+pub use webhooks::EndpointEventView;
+pub use webhooks::EndpointForm;
+pub use webhooks::EndpointLine;
+pub use webhooks::EndpointPageView;
+pub use webhooks::webhook_endpoint;
+pub use webhooks::webhook_endpoints;
+pub use webhooks::webhook_event;
+pub use webhooks::webhook_secret;
 pub use week::ActionView;
 pub use week::DigestRowView;
 pub use week::EditView;
@@ -293,6 +304,12 @@ const PLACES: [DeskPlace; 7] = [
             part(
                 "/desk/tokens",
                 "API tokens",
+                Area::Settings,
+                AccessLevel::Read,
+            ),
+            part(
+                "/desk/webhooks",
+                "Webhooks",
                 Area::Settings,
                 AccessLevel::Read,
             ),

@@ -11,12 +11,15 @@ use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryState;
+use crate::domain::event::EventKind;
+use crate::domain::slot::Slot;
 use crate::storage::Pools;
 use crate::storage::Storage;
 use crate::storage::StorageError;
 use crate::storage::Tx;
 use crate::storage::audit_log::ChangeAuthor;
 use crate::storage::bounded::BoundedConnection;
+use crate::storage::events;
 use crate::storage::ledger::counts::Reasons;
 use crate::storage::ledger::counts::note_failures;
 use crate::storage::refusal_groups::add_to_lots;
@@ -185,6 +188,9 @@ impl Storage {
                 *reasons
                     .entry((done.key.mailing, done.reply.clone()))
                     .or_default() += 1;
+                let data = serde_json::json!({ "digest": Slot::from_id(done.key.mailing) });
+                let subscriber = Some(done.key.subscriber);
+                events::record(&mut tx, EventKind::DeliveryFailed, subscriber, &data, now).await?;
             }
         }
         note_failures(&mut tx, &reasons).await?;

@@ -1,7 +1,7 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands, with [`operation_table`]), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`tokens`], [`settings`], [`audit`], [`diagnostics`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`] with [`uploads`], [`bulk`] and [`jobs`], [`catalogue_list`], [`tool_edit`] with [`tool_view`], [`comparison_edit`] with [`entry_form`], [`catalogue_import`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`], [`results`], [`growth`], [`deliverability`] with [`deliverability_view`] and [`suppressions`].
+//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`tokens`], [`settings`], [`audit`], [`diagnostics`], [`webhooks`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`] with [`uploads`], [`bulk`] and [`jobs`], [`catalogue_list`], [`tool_edit`] with [`tool_view`], [`comparison_edit`] with [`entry_form`], [`catalogue_import`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`], [`results`], [`growth`], [`deliverability`] with [`deliverability_view`] and [`suppressions`].
 
 mod access;
 mod account;
@@ -41,6 +41,7 @@ mod tool_edit;
 mod tool_view;
 mod uploads;
 mod users;
+mod webhooks;
 mod week;
 mod week_sum;
 mod week_view;
@@ -307,6 +308,7 @@ fn table() -> Vec<Route> {
     ];
     routes.extend(catalogue_table());
     routes.extend(operation_table::operation_table());
+    routes.extend(webhooks::table());
     routes
 }
 

@@ -249,4 +249,20 @@ pub const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("created_at", Not("when the program asked")),
         ],
     ),
+    (
+        "events",
+        &[
+            ("id", Not("what programs know the event by; names nobody")),
+            ("seq", NUMBER),
+            ("kind", Copy("/events/*/type")),
+            ("at", Copy("/events/*/at")),
+            (
+                "data",
+                Not("ids and codes of the change, which stands in their history and votes"),
+            ),
+            ("subscriber_id", NUMBER),
+            ("email", Copy("/events/*/email")),
+            ("endpoint_id", Not("of a test, which is about nobody")),
+        ],
+    ),
 ];

@@ -1,6 +1,7 @@
 //! What statements cost as the list and its history grow: none scans a table that grows, on either database, with statistics or
 //! without. All texts of `src/storage` are looked at; what is put together at run time is caught on its way.
 
+mod events;
 mod explain;
 mod source;
 
@@ -415,6 +416,7 @@ on_both! {
         let mut planner = Planner::open(&test_app.test_db).await;
         if test_app.test_db.is_postgres() {
             planner.run(FILL).await;
+            planner.run(events::FILL).await;
             // What an index can serve at all, by the tables' pages alone; and what it serves by their statistics.
             planner.run("set enable_seqscan = off").await;
             found.extend(look(&mut planner, &statements, "without statistics").await);
@@ -424,6 +426,7 @@ on_both! {
             planner = Planner::open(&test_app.test_db).await;
             found.extend(look(&mut planner, &statements, "without statistics").await);
             planner.run(FILL).await;
+            planner.run(events::FILL).await;
             planner.run("analyze").await;
             planner = Planner::open(&test_app.test_db).await;
         }

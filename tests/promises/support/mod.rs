@@ -10,6 +10,7 @@ pub mod authenticator;
 pub mod catalogue;
 pub mod desk;
 pub mod dns;
+pub mod hook_sink;
 pub mod postgres;
 pub mod program;
 pub mod provider;

@@ -281,7 +281,7 @@ impl From<Output> for Said {
 pub struct Running {
     child: Child,
     /// The program's own number, where the child is only what it was started by.
-    id: u32,
+    pub id: u32,
     /// Where what it says to people is kept.
     words: PathBuf,
 }

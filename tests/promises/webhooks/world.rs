@@ -188,7 +188,7 @@ impl World {
         let postal = Postal::new();
         let test_app = TestApp::open_fetching(test_db, amazon.fetch(), |settings| {
             settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
-            let keys = &mut settings.webhooks;
+            let keys = &mut settings.webhooks_in;
             // Each has a second key: the one that is rotated out, or in.
             keys.set_keys(
                 Provider::Ses,

@@ -19,6 +19,7 @@ use crate::app::delivery::worker::Worker;
 use crate::app::delivery::worker::settled;
 use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::MailClass;
+use crate::domain::event::EventKind;
 use crate::storage::StorageError;
 use crate::storage::ledger::Job;
 
@@ -159,6 +160,17 @@ impl SendRun {
         });
     }
 
+    /// Tells other programs of a breaker, beside the sender, which waits for nothing.
+    fn tell(&self, kind: EventKind, relay: &str) {
+        let (app, data) = (self.app.clone(), serde_json::json!({ "relay": relay }));
+        tokio::spawn(async move {
+            let written = app.storage.record_event(kind, &data, app.now()).await;
+            if let Err(error) = written {
+                tracing::warn!(%error, "the event of a breaker was not written");
+            }
+        });
+    }
+
     fn say(&self, relay: usize, change: BreakerChange, trouble: &str) {
         let name = &self.app.relays[relay].name;
         let is_asked = self
@@ -184,9 +196,11 @@ impl SendRun {
                     pause_s,
                     "sending over the relay is paused after failures that are not about recipients; check the relay and its settings"
                 );
+                self.tell(EventKind::BreakerOpened, name);
             }
             BreakerChange::Closed => {
-                tracing::info!(relay = name, "sending goes on: the relay takes mail again")
+                tracing::info!(relay = name, "sending goes on: the relay takes mail again");
+                self.tell(EventKind::BreakerClosed, name);
             }
         }
         let is_fault = |memory: &&RelayMemory| {

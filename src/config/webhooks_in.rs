@@ -1,7 +1,12 @@
-//! `[webhooks]`: providers that may report on our mails, each with the keys that prove its requests.
+//! `[webhooks_in]`: providers that may report on our mails, each with the keys that prove its requests.
 
 use std::collections::BTreeMap;
 
+use figment::Metadata;
+use figment::Profile;
+use figment::Provider as Layer;
+use figment::value::Dict;
+use figment::value::Map;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
@@ -13,7 +18,7 @@ use super::one_or_many;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::Provider;
 
-/// `[webhooks]`: a list of keys for each provider, so that a key can be changed for another while both are in use. Empty: the provider
+/// `[webhooks_in]`: a list of keys for each provider, so that a key can be changed for another while both are in use. Empty: the provider
 /// has no webhook here. [`Provider::key_form`] says what its keys look like.
 #[derive(Debug, Clone)]
 pub struct WebhookSettings(BTreeMap<Provider, Vec<Secret>>);
@@ -40,11 +45,54 @@ impl WebhookSettings {
         for (provider, keys) in &self.0 {
             let form = provider.key_form();
             if !keys.iter().all(|key| form.accepts(key.expose())) {
-                return fault(&format!("webhooks.{provider}"), form.expected());
+                return fault(&format!("webhooks_in.{provider}"), form.expected());
             }
         }
         Ok(())
     }
+}
+
+/// Name of the section in earlier versions.
+const OLD: &str = "webhooks";
+const NEW: &str = "webhooks_in";
+
+/// The key under its present name.
+pub(super) fn new_name(key: String) -> String {
+    match key.strip_prefix(OLD).filter(|rest| rest.starts_with('.')) {
+        Some(rest) => format!("{NEW}{rest}"),
+        None => key,
+    }
+}
+
+/// A file of settings in which the section may still have its old name.
+pub(super) struct WithOldName<P>(pub P);
+
+impl<P: Layer> Layer for WithOldName<P> {
+    fn metadata(&self) -> Metadata {
+        self.0.metadata()
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let mut data = self.0.data()?;
+        for section in data.values_mut() {
+            let Some(old) = section.remove(OLD) else {
+                continue;
+            };
+            if section.contains_key(NEW) {
+                return Err(figment::Error::from(format!(
+                    "[{OLD}] and [{NEW}] are the same section: write everything under [{NEW}]"
+                )));
+            }
+            section.insert(NEW.into(), old);
+        }
+        Ok(data)
+    }
+}
+
+/// Returns whether a file names the section as it was named.
+pub(super) fn is_old(text: &str) -> bool {
+    let table = text.parse::<toml::Table>();
+    table.is_ok_and(|table| table.contains_key(OLD))
 }
 
 /// Public keys are shown, secrets are masked.
