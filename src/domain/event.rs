@@ -87,8 +87,6 @@ super::named! {
         UserLocked => "user.locked",
         /// A token of the API was made.
         TokenCreated => "token.created",
-        /// A token of the API ends soon.
-        TokenExpiring => "token.expiring",
         /// A test of a webhook endpoint.
         WebhookTest => "webhook.test",
         /// A webhook endpoint was disabled.
@@ -123,6 +121,7 @@ impl EventKind {
             AuditAction::DigestCancelled => Self::DigestCancelled,
             AuditAction::DigestSkipped => Self::DigestSkipped,
             AuditAction::DigestFinished => Self::DigestSent,
+            AuditAction::TokenCreated => Self::TokenCreated,
             AuditAction::SubscribersImported => Self::ImportFinished,
             AuditAction::SubscribersExported | AuditAction::LedgerExported => Self::ExportFinished,
             _ => return None,

@@ -1,5 +1,6 @@
 //! Events reach other programs by signed requests, each with one id, however often it is tried.
 
+mod api;
 mod doors;
 mod events;
 mod failing;

@@ -41,6 +41,10 @@ pub struct Keyed {
 #[derive(Debug, Clone, Copy)]
 pub struct About(pub i64);
 
+/// Body to be kept of an answer in the place of its own, which shows a secret: put beside it, so that none is stored or shown twice.
+#[derive(Debug, Clone)]
+pub struct KeptInstead(pub Vec<u8>);
+
 /// Longest key.
 const KEY_MAX: usize = 255;
 /// Largest answer that is kept, in bytes: none of ours is larger.
@@ -190,6 +194,7 @@ async fn kept(web: &Web, asked: &KeyedRequest, response: Response) -> Response {
         return response;
     }
     let about = response.extensions().get::<About>().map(|about| about.0);
+    let instead = response.extensions().get::<KeptInstead>().cloned();
     let (parts, body) = response.into_parts();
     let Ok(body) = axum::body::to_bytes(body, ANSWER_MAX).await else {
         released().await;
@@ -205,7 +210,10 @@ async fn kept(web: &Web, asked: &KeyedRequest, response: Response) -> Response {
     let answer = KeptAnswer {
         status: status.as_u16(),
         headers: serde_json::to_string(&headers).unwrap_or_default(),
-        body: String::from_utf8_lossy(&body).into_owned(),
+        body: match &instead {
+            Some(KeptInstead(instead)) => String::from_utf8_lossy(instead).into_owned(),
+            None => String::from_utf8_lossy(&body).into_owned(),
+        },
     };
     if let Err(failure) = web.app.keep_answer(asked, answer, about).await {
         tracing::warn!(

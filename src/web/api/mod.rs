@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (the table of operations, and what holds for all answers), [`operation`] (what an operation says of itself),
 //! [`access`] (tokens, scopes, pace), [`extract`] with [`schema`] and [`patterns`] (bodies and queries, held to the document),
-//! [`answers`] (pages, entity tags), [`idempotency`], [`document`] (OpenAPI) with [`document_parts`] and [`tags`], then a file per resource: [`root`], [`jobs`], [`tools`] and [`comparisons`] with [`catalogue_shapes`] and [`catalogue_bodies`], [`catalogue`].
+//! [`answers`] (pages, entity tags), [`idempotency`], [`document`] (OpenAPI) with [`document_parts`] and [`tags`], then a file per resource: [`root`], [`jobs`], [`tools`] and [`comparisons`] with [`catalogue_shapes`] and [`catalogue_bodies`], [`catalogue`], [`webhook_endpoints`] with [`webhook_shapes`], [`events`].
 //!
 //! # Adding a resource
 //! A file `NAME.rs` with `pub fn operations() -> Vec<Operation>`, its shapes and its handlers, in that order; a line in [`operations`]; a tag.
@@ -25,6 +25,7 @@ mod catalogue_shapes;
 mod comparisons;
 mod document;
 mod document_parts;
+mod events;
 mod extract;
 mod idempotency;
 mod jobs;
@@ -34,6 +35,8 @@ mod root;
 mod schema;
 mod tags;
 mod tools;
+mod webhook_endpoints;
+mod webhook_shapes;
 
 use axum::Router;
 use axum::extract::Request;
@@ -65,6 +68,8 @@ fn operations() -> Vec<Operation> {
         comparisons::operations(),
         catalogue::operations(),
         jobs::operations(),
+        webhook_endpoints::operations(),
+        events::operations(),
     ]
     .into_iter()
     .flatten()

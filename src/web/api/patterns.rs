@@ -25,11 +25,14 @@ pub const EMAIL: &str =
 /// An http or https address.
 pub const WEB: &str = "^https?://[a-z0-9-]+(\\.[a-z0-9-]+)+(/[!-~]*)?$";
 
+/// The address of a webhook endpoint; whether its host may be asked is judged later.
+pub const ENDPOINT: &str = "^https?://[!-~]+$";
+
 /// Name by which shapes say it, the pattern, the check, and words for what is expected.
 type Pattern = (&'static str, &'static str, fn(&str) -> bool, &'static str);
 
 /// Every pattern that a schema may use.
-const PATTERNS: [Pattern; 9] = [
+const PATTERNS: [Pattern; 10] = [
     (
         "slug",
         SLUG,
@@ -68,6 +71,12 @@ const PATTERNS: [Pattern; 9] = [
         is_email,
         "an email address like ada@example.org",
     ),
+    (
+        "endpoint",
+        ENDPOINT,
+        is_endpoint,
+        "an http or https address of visible characters of ASCII",
+    ),
     ("web", WEB, is_web, "an http or https address"),
 ];
 
@@ -89,6 +98,13 @@ pub fn named(name: &str) -> &str {
 #[cfg(test)]
 pub fn is_known(pattern: &str) -> bool {
     PATTERNS.iter().any(|(_, known, ..)| *known == pattern)
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or(text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
 fn is_slug(text: &str) -> bool {
