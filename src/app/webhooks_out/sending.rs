@@ -35,9 +35,10 @@ use crate::storage::webhooks_out::deliveries::WebhookAttempt;
 /// Pause between two looks for new events.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Time after which another process may send to an endpoint whose lease nobody renews: longer than a batch may take.
-const LEASE: TimeDelta = TimeDelta::minutes(10);
-/// Events that are read at once for an endpoint.
-const BATCH: i64 = 32;
+const LEASE: TimeDelta = TimeDelta::minutes(5);
+/// Events that are read at once for each request that may be under way: at a minute each, the largest `webhooks_out.timeout`, they are sent
+/// within the lease.
+const BATCH: usize = 4;
 
 /// An attempt that ended.
 struct EndedAttempt {
@@ -144,7 +145,8 @@ impl App {
             let Some(endpoint) = self.storage.webhook_endpoint(id).await? else {
                 return Ok(requests);
             };
-            let due = self.storage.due_webhooks(&endpoint, BATCH, now).await?;
+            let count = (BATCH * width_of(&endpoint)) as i64;
+            let due = self.storage.due_webhooks(&endpoint, count, now).await?;
             if due.is_empty() {
                 break;
             }
@@ -166,11 +168,7 @@ impl App {
         due: Vec<DueWebhook>,
         stop: &CancellationToken,
     ) -> Result<(usize, bool), Failure> {
-        let width = if endpoint.draft.ordered {
-            1
-        } else {
-            IN_FLIGHT_MAX
-        };
+        let width = width_of(endpoint);
         let (mut waiting, mut flying) = (due.into_iter(), JoinSet::new());
         let (mut requests, mut goes_on) = (0, true);
         loop {
@@ -376,6 +374,14 @@ impl App {
     pub fn webhook_public_key(&self, endpoint: &WebhookEndpoint) -> Option<String> {
         let (_, keys) = self.webhook_keys(endpoint, self.now());
         keys.first().and_then(standard_webhooks::public_key_text)
+    }
+}
+
+/// Requests that may be under way to an endpoint at once.
+fn width_of(endpoint: &WebhookEndpoint) -> usize {
+    match endpoint.draft.ordered {
+        true => 1,
+        false => IN_FLIGHT_MAX,
     }
 }
 

@@ -85,7 +85,9 @@ impl Storage {
             reader,
             "select e.id from webhook_endpoints e
              where e.disabled_at is null and coalesce(e.not_before, 0) <= $1
-               and exists (select 1 from webhook_deliveries d where d.endpoint_id = e.id and d.finished_at is null and d.due_at <= $1)",
+               and case when e.ordered = 1
+                 then (select d.due_at from webhook_deliveries d where d.endpoint_id = e.id and d.finished_at is null order by d.seq limit 1) <= $1
+                 else exists (select 1 from webhook_deliveries d where d.endpoint_id = e.id and d.finished_at is null and d.due_at <= $1) end",
             now.timestamp_millis()
         )?;
         let mut due: Vec<i64> = rows.into_iter().map(|(id,)| id).collect();
@@ -196,14 +198,15 @@ impl Storage {
         let failing: Option<(Option<i64>,)> = match (succeeded, failed) {
             (true, _) => optional!(
                 tx,
-                "update webhook_endpoints set failing_since = null, not_before = $2 where id = $1
-                   and (failing_since is not null or not_before is not null or $2 > 0) returning failing_since",
+                "update webhook_endpoints set failing_since = null, not_before = coalesce($2, not_before) where id = $1
+                   and (failing_since is not null or $2 > 0) returning failing_since",
                 endpoint,
                 wait_until.map(|at| at.timestamp_millis())
             )?,
             (false, true) => optional!(
                 tx,
-                "update webhook_endpoints set failing_since = coalesce(failing_since, $2), not_before = $3 where id = $1 returning failing_since",
+                "update webhook_endpoints set failing_since = coalesce(failing_since, $2), not_before = coalesce($3, not_before)
+                 where id = $1 returning failing_since",
                 endpoint,
                 now.timestamp_millis(),
                 wait_until.map(|at| at.timestamp_millis())

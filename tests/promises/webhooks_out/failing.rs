@@ -147,17 +147,20 @@ on_both! {
             0 => HookAnswer::Status(429, "retry-after: 600\r\n", String::new()),
             _ => status(200),
         });
-        happen(&test_app, "first").await;
+        // Four under way at once: what the others answer does not take back what one asked for.
+        for number in 0..4 {
+            happen(&test_app, &number.to_string()).await;
+        }
         send(&test_app).await;
         for relay in ["second", "third"] {
             happen(&test_app, relay).await;
         }
         test_app.wait(TimeDelta::seconds(590));
         send(&test_app).await;
-        assert_eq!((sink.received().len(), other.received().len()), (1, 3), "one waits, the other does not");
+        assert_eq!((sink.received().len(), other.received().len()), (4, 6), "one waits, the other does not");
         test_app.wait(TimeDelta::seconds(11));
         send(&test_app).await;
-        assert_eq!(sink.received().len(), 4);
+        assert_eq!(sink.received().len(), 7);
     }
 
     async fn an_ordered_endpoint_gets_events_in_their_order_through_failures(test_db) {
