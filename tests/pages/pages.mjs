@@ -228,6 +228,12 @@ async function* desk(site) {
     yield { name: 'desk-audit-refused', path: '/desk/audit?subject=nonsense', status: 422, as };
     yield { name: 'desk-webhooks', path: '/desk/webhooks', as };
     yield { name: 'desk-webhooks-refused', path: '/desk/webhooks', post: { name: 'CRM', url: 'https://10.0.0.1/', kinds: '*' }, status: 422, as };
+    const hook = JSON.parse(site.say('', '--json', 'webhooks', 'add', LONG.slice(0, 90).trim(), 'https://hooks.example.org/verdicts', '--kinds', '*', '--ed25519')).endpoint.id;
+    yield { name: 'desk-webhook', path: `/desk/webhooks/${hook}`, as };
+    yield { name: 'desk-webhook-refused', path: `/desk/webhooks/${hook}/replay`, post: { from: 'yesterday', to: '' }, status: 422, as };
+    yield { name: 'desk-webhook-rotate', path: `/desk/webhooks/${hook}/rotate`, as };
+    yield { name: 'desk-webhook-secret', path: `/desk/webhooks/${hook}/rotate`, post: {}, as };
+    yield { name: 'desk-webhook-remove', path: `/desk/webhooks/${hook}/remove`, as };
     yield { name: 'desk-diagnostics', path: '/desk/diagnostics', as };
     yield { name: 'desk-diagnostics-checked', path: '/desk/diagnostics', post: {}, as };
     yield { name: 'desk-users', path: '/desk/users', as };

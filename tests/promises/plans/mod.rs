@@ -415,8 +415,7 @@ on_both! {
         let mut found = Vec::new();
         let mut planner = Planner::open(&test_app.test_db).await;
         if test_app.test_db.is_postgres() {
-            planner.run(FILL).await;
-            planner.run(events::FILL).await;
+            planner.run(FILL).await; planner.run(events::FILL).await;
             // What an index can serve at all, by the tables' pages alone; and what it serves by their statistics.
             planner.run("set enable_seqscan = off").await;
             found.extend(look(&mut planner, &statements, "without statistics").await);
@@ -425,10 +424,8 @@ on_both! {
             planner.run("delete from sqlite_stat1").await;
             planner = Planner::open(&test_app.test_db).await;
             found.extend(look(&mut planner, &statements, "without statistics").await);
-            planner.run(FILL).await;
-            planner.run(events::FILL).await;
-            planner.run("analyze").await;
-            planner = Planner::open(&test_app.test_db).await;
+            planner.run(FILL).await; planner.run(events::FILL).await;
+            planner.run("analyze").await; planner = Planner::open(&test_app.test_db).await;
         }
         found.extend(look(&mut planner, &statements, "with statistics").await);
         assert!(found.is_empty(), "{} plans grow:\n{}", found.len(), found.join("\n"));
