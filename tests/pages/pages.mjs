@@ -185,7 +185,7 @@ async function* desk(site) {
     yield { name: 'desk-week', path: '/desk/sign-in', post: { email: 'ada@desk.example', password: PASSWORD }, as: 'publisher' };
     const as = 'publisher';
     yield { name: 'desk-onward', path: '/desk/oidc/example-id', post: {} };
-    yield { name: 'desk-provider-down', path: '/desk/oidc/office', post: {}, status: 422 };
+    yield { name: 'desk-provider-down', path: '/desk/oidc/office', post: {}, status: 503 };
     site.say('', 'users', 'link', 'ada@desk.example', issuer, LONG);
     const account = JSON.parse(site.say('', '--json', 'users', 'identities', 'ada@desk.example')).identities[0].account;
     yield { name: 'desk-account-unlink', path: `/desk/account/identities/${account}/remove`, as };
