@@ -173,6 +173,43 @@ impl App {
     }
 }
 
+impl App {
+    /// Sets several settings: all that are given, or none where one is refused.
+    ///
+    /// # Errors
+    /// As [`App::set_setting`].
+    pub async fn set_settings(
+        &self,
+        actor: &Actor,
+        changes: &[(&str, Option<&str>)],
+    ) -> Result<(), Failure> {
+        let rows = self.storage.desk_settings().await?;
+        let is_changed = |key: &str| changes.iter().any(|(changed, _)| *changed == key);
+        let kept = rows.iter().filter(|row| !is_changed(&row.key));
+        let mut all: Vec<(&str, &str)> = kept
+            .map(|row| (row.key.as_str(), row.value.as_str()))
+            .collect();
+        for (key, value) in changes {
+            let known = desk_key(key).ok_or_else(|| not_settable(key))?;
+            if value.is_some() && !known.is_free(&self.base_settings) {
+                return Err(Failure::conflict(format!(
+                    "{key} is set in the settings file or the environment, which wins: change it there, or take it out there first."
+                )));
+            }
+            all.extend(value.map(|value| (known.key, value.trim())));
+        }
+        let settings = self
+            .base_settings
+            .with_desk(all.into_iter())
+            .map_err(|error| Failure::invalid_field("settings", error.to_string()))?;
+        self.made_of(settings)?;
+        for (key, value) in changes {
+            self.set_setting(actor, key, *value).await?;
+        }
+        Ok(())
+    }
+}
+
 fn not_settable(key: &str) -> Failure {
     let keys: Vec<&str> = DESK_KEYS.iter().map(|known| known.key).collect();
     Failure::not_found(format!(

@@ -304,6 +304,18 @@ impl App {
         Ok(tokens.into_iter().map(with_user).collect())
     }
 
+    /// Key of the person behind an author, as [`Actor::key`] writes it: a token counts as its maker.
+    pub(super) async fn person_behind(&self, key: &str) -> Result<String, Failure> {
+        let Some(public_id) = key.strip_prefix("token:") else {
+            return Ok(key.to_owned());
+        };
+        let known = self.storage.token(public_id).await?;
+        Ok(known.map_or_else(
+            || key.to_owned(),
+            |(token, ..)| Actor::user(self.user_name(token.user), None).key(),
+        ))
+    }
+
     /// The bearer of a token that came with a request; `None` where it does not work, for whatever reason: whoever guesses learns none.
     pub async fn token_bearer(
         &self,

@@ -74,6 +74,8 @@ super::named! {
         SubscriberExported => "subscriber.exported",
         /// Somebody was erased.
         SubscriberErased => "subscriber.erased",
+        /// An address was put on the suppression list by hand.
+        SuppressionAdded => "suppression.added",
         /// An address was taken off the suppression list.
         SuppressionRemoved => "suppression.removed",
         /// A relay whose breaker was open was tried by hand.

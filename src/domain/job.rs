@@ -15,6 +15,8 @@ super::named! {
         Unsubscribe => "unsubscribe",
         /// Erasing many.
         Erase => "erase",
+        /// Sending a test copy of a digest.
+        TestCopy => "test_copy",
     }
 }
 
@@ -42,6 +44,7 @@ impl JobKind {
             Self::Pause => "Pause of many",
             Self::Unsubscribe => "Unsubscribing many",
             Self::Erase => "Erasing many",
+            Self::TestCopy => "Test copy",
         }
     }
 }

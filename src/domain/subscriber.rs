@@ -29,6 +29,8 @@ named! {
         Bounced => "bounced",
         /// A complaint.
         Complained => "complained",
+        /// Put there by an operator.
+        Manual => "manual",
     }
 }
 

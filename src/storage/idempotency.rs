@@ -52,8 +52,8 @@ impl Storage {
             tx.commit().await?;
             return Ok(KeyClaim::Claimed);
         }
-        type Row = (String, Option<i64>, Option<String>, Option<String>);
-        let known: Option<Row> = optional!(
+        type KnownKeyRow = (String, Option<i64>, Option<String>, Option<String>);
+        let known: Option<KnownKeyRow> = optional!(
             tx,
             "select request_sha256, status, headers, body from idempotency_keys where token_id = $1 and key = $2",
             token,

@@ -2,7 +2,10 @@
 
 use super::Storage;
 use super::StorageError;
+use super::audit_log::ChangeSubject;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
 use crate::domain::from_millis;
 use crate::domain::subscriber::Suppression;
 
@@ -33,6 +36,42 @@ fn entry(
 }
 
 impl Storage {
+    /// Puts a keyed hash on the list by hand; `false` if it was there.
+    pub async fn add_suppression(
+        &self,
+        actor: &Actor,
+        hash: &str,
+        key_name: &str,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let added = execute!(
+            tx,
+            "insert into suppressions (address_hash, key_name, reason, created_at, note) values ($1, $2, $3, $4, $5)
+             on conflict (address_hash) do nothing",
+            hash,
+            key_name,
+            Suppression::Manual.as_str(),
+            now.timestamp_millis(),
+            note
+        )?;
+        if added == 0 {
+            return Ok(false);
+        }
+        self.author(actor)
+            .note(
+                &mut tx,
+                AuditAction::SuppressionAdded,
+                Some(ChangeSubject::Suppression(hash)),
+                &serde_json::json!({}),
+                now,
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// The entries behind a place, the newest first.
     pub async fn suppressions(
         &self,

@@ -9,6 +9,7 @@ use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
 use crate::domain::event::EventKind;
+use crate::domain::from_millis;
 use crate::domain::reader::ReaderToolState;
 
 /// A visitor who votes; both texts are keyed hashes.
@@ -31,7 +32,66 @@ pub enum Voted {
     TooMany,
 }
 
+/// Place of a vote among all, by time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VotePlace {
+    /// When it was cast.
+    pub at: Timestamp,
+    /// By whom.
+    pub subscriber: i64,
+    /// On which tool.
+    pub tool: String,
+}
+
+/// A reader's vote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CastVote {
+    /// Place among all.
+    pub place: VotePlace,
+    /// Vote.
+    pub verdict: Verdict,
+}
+
 impl Storage {
+    /// Up to `count` readers' votes of `since` or later, behind the place `after`, the oldest first.
+    pub async fn votes_since(
+        &self,
+        since: Option<Timestamp>,
+        after: Option<&VotePlace>,
+        count: i64,
+    ) -> Result<Vec<CastVote>, StorageError> {
+        let mut reader = self.read().await?;
+        let start = since.map_or(i64::MIN, |since| since.timestamp_millis());
+        let (at, subscriber, tool) = match after {
+            Some(place) if place.at.timestamp_millis() >= start => (
+                place.at.timestamp_millis(),
+                place.subscriber,
+                place.tool.as_str(),
+            ),
+            _ => (start, i64::MIN, ""),
+        };
+        let rows: Vec<(i64, i64, String, String)> = all!(
+            reader,
+            "select voted_at, subscriber_id, tool, verdict from votes where (voted_at, subscriber_id, tool) > ($1, $2, $3)
+             order by voted_at, subscriber_id, tool limit $4",
+            at,
+            subscriber,
+            tool,
+            count
+        )?;
+        let vote = |(at, subscriber, tool, verdict): (i64, i64, String, String)| {
+            Ok(CastVote {
+                place: VotePlace {
+                    at: from_millis(at),
+                    subscriber,
+                    tool,
+                },
+                verdict: stored(verdict.parse())?,
+            })
+        };
+        rows.into_iter().map(vote).collect()
+    }
+
     /// Counts a reader's vote on a tool; a later one takes the place of the earlier.
     pub async fn vote(
         &self,

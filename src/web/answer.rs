@@ -13,10 +13,10 @@ use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
+pub use super::problem_fault::ProblemFault;
 use super::problem_types;
 use crate::app::Failure;
 use crate::app::FailureKind;
-use crate::app::FieldFault;
 use crate::app::Outage;
 use crate::render::RenderError;
 use crate::render::Site;
@@ -38,27 +38,6 @@ pub struct Problem {
     code: Option<&'static str>,
     /// Id of the request.
     instance: Option<String>,
-}
-
-/// A place of the input that is at fault.
-#[derive(Debug, Clone)]
-pub struct ProblemFault {
-    /// JSON pointer into the body as a URI fragment (RFC 6901, 6), or `?name` for a parameter of the query.
-    pub pointer: String,
-    /// Stable word.
-    pub code: &'static str,
-    /// One sentence.
-    pub detail: String,
-}
-
-impl From<&FieldFault> for ProblemFault {
-    fn from(fault: &FieldFault) -> Self {
-        Self {
-            pointer: format!("#/{}", fault.field),
-            code: "invalid",
-            detail: fault.detail.clone(),
-        }
-    }
 }
 
 /// Time after which a request that found the database down may be repeated.
@@ -153,6 +132,21 @@ impl Problem {
         }
     }
 
+    /// Returns true if the fault is on this side.
+    pub fn is_ours(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    /// Its stable word.
+    pub fn word(&self) -> &'static str {
+        self.code.unwrap_or(problem_types::code(self.status))
+    }
+
+    /// Its sentence.
+    pub fn sentence(&self) -> &str {
+        &self.sentence
+    }
+
     /// The same, with a code of its own: one of [`problem_types::NARROW`].
     #[must_use]
     pub fn with_code(self, code: &'static str) -> Self {
@@ -238,7 +232,7 @@ impl Problem {
 
     /// The problem document of RFC 9457. `error` repeats `detail`: sign-up forms that publishers pasted into their own pages read it.
     fn document(&self, base_url: &str) -> serde_json::Value {
-        let code = self.code.unwrap_or(problem_types::code(self.status));
+        let code = self.word();
         let mut document = serde_json::json!({
             "type": format!("{base_url}/problems/{code}"),
             "title": self.title,
@@ -364,6 +358,7 @@ pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::FieldFault;
 
     fn problem(failure: Failure) -> (u16, Option<u64>, serde_json::Value) {
         let problem = Problem::from(failure);

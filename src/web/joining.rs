@@ -1,5 +1,7 @@
 //! Joining: the form, and the button in the mail.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
@@ -136,6 +138,47 @@ async fn subscribe(
             wait.to_std().unwrap_or_default(),
         )),
         _ => Ok(check_your_inbox(json)),
+    }
+}
+
+/// Sign-up that another service's call asks for.
+pub(super) struct Wish<'a> {
+    /// Address as it was sent.
+    pub email: &'a str,
+    /// Field that it was sent in.
+    pub field: &'static str,
+    /// Name; one that cannot be kept is left out.
+    pub name: &'a str,
+    /// Source for the consent record.
+    pub source: &'a str,
+}
+
+/// Signs somebody up who asks by a program that was written for another service. Whatever comes of it, the caller answers alike.
+pub(super) async fn sign_up(web: &Web, client: IpAddr, wish: Wish<'_>) -> Result<(), Problem> {
+    let email = EmailAddress::parse_new(wish.email.trim())
+        .map_err(|error| Problem::invalid_field("Not an address", wish.field, error.to_string()))?;
+    let shown = page::consent_sentence(&web.app.site);
+    let name = wish.name.trim();
+    let is_name = !name.is_empty()
+        && name.chars().count() <= LONGEST_NAME
+        && !name.chars().any(char::is_control);
+    let origin = Origin {
+        source: wish.source,
+        shown: &shown,
+        timezone: None,
+        client: Some(client),
+        is_quiet: false,
+    };
+    let signed_up = web
+        .app
+        .sign_up(&Actor::reader(), &email, is_name.then_some(name), origin)
+        .await?;
+    match signed_up {
+        SignedUp::TooMany(wait) => Err(Problem::too_many(
+            "sign-ups",
+            wait.to_std().unwrap_or_default(),
+        )),
+        _ => Ok(()),
     }
 }
 

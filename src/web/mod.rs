@@ -2,12 +2,13 @@
 //!
 //! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often) with [`forwarded`] and [`connections`],
 //! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`] with
-//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`links`], [`mailbox`], [`operations`] with [`readiness`], [`webhooks`], the [`api`] and the [`desk`].
+//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`links`], [`mailbox`], [`operations`] with [`readiness`], [`webhooks`], the [`api`] with [`compatible`], and the [`desk`].
 
 mod answer;
 pub mod api;
 mod browsing;
 mod choices;
+mod compatible;
 mod connections;
 mod cookies;
 pub mod desk;
@@ -22,6 +23,7 @@ mod operations;
 mod pages;
 mod pictures;
 mod preferences;
+mod problem_fault;
 mod problem_types;
 mod readiness;
 mod review;
@@ -262,6 +264,7 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
             .merge(mailbox::routes())
             .merge(operations::routes())
             .merge(webhooks::routes())
+            .merge(compatible::routes())
             .merge(api::routes(&web))
     };
     let routes = match pages {
@@ -294,7 +297,8 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
 /// Gives a request up that takes longer than [`LONGEST`], with words: it waits for a database that is locked, or for a body.
 async fn in_time(request: Request, next: Next) -> Response {
     // A file takes as long as its way.
-    let longest = match desk::UPLOADS.contains(&request.uri().path()) {
+    let path = request.uri().path();
+    let longest = match desk::UPLOADS.contains(&path) || api::UPLOADS.contains(&path) {
         true => LONGEST_UPLOAD,
         false => LONGEST,
     };

@@ -24,7 +24,7 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Libraries that may be named in one room only, or in a few.
-const HOMES: [(&str, &str); 23] = [
+const HOMES: [(&str, &str); 24] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("pulldown_cmark", "render"),
@@ -38,6 +38,7 @@ const HOMES: [(&str, &str); 23] = [
     ("tokio_rustls", "dial mail"),
     ("webpki", "dial mail"),
     ("axum", "web"),
+    ("utoipa", "web"),
     ("axum_extra", "web"),
     ("tower_http", "web"),
     ("tokio_cron_scheduler", "schedule"),

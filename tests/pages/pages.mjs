@@ -66,6 +66,7 @@ export async function* everyPage(site) {
     yield { name: 'comparisons', path: '/comparisons' };
     yield { name: 'comparisons-of-design', path: '/comparisons?category=Design' };
     yield { name: 'tools', path: '/tools' };
+    yield { name: 'api', path: '/api' };
     yield { name: 'search', path: '/search?q=gantry' };
     yield { name: 'search-nothing', path: '/search?q=nothing-of-it' };
     yield { name: 'embed', path: '/embed' };
@@ -236,6 +237,10 @@ async function* desk(site) {
     yield { name: 'desk-webhook-remove', path: `/desk/webhooks/${hook}/remove`, as };
     yield { name: 'desk-diagnostics', path: '/desk/diagnostics', as };
     yield { name: 'desk-diagnostics-checked', path: '/desk/diagnostics', post: {}, as };
+    yield { name: 'desk-tokens-none', path: '/desk/tokens', as };
+    yield { name: 'desk-tokens-refused', path: '/desk/tokens', post: { name: 'The shop', networks: 'x', life: '365' }, status: 422, as };
+    yield { name: 'desk-token', path: '/desk/tokens', post: { name: 'The shop', 'scope:catalogue:read': 'on', life: '365' }, as };
+    yield { name: 'desk-tokens', path: '/desk/tokens', as };
     yield { name: 'desk-users', path: '/desk/users', as };
     yield { name: 'desk-users-refused', path: '/desk/users', post: { email: 'nobody', name: 'X', role: 'writer' }, status: 422, as };
     yield { name: 'desk-user-link', path: '/desk/users', post: { email: 'eve@desk.example', name: 'Eve', role: 'analyst' }, as };

@@ -111,7 +111,7 @@ on_both! {
         let answer = Answered::read(test_app.get("/api/v1/openapi.json").await).await;
         assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
         assert_eq!(answer.body["openapi"], "3.1.0");
-        assert_eq!(answer.body["servers"][0]["url"], "/api/v1");
+        assert_eq!((&answer.body["servers"][0]["url"], &answer.body["paths"]["/v1/tools"]["get"]["operationId"]), (&json!("/api"), &json!("listTools")));
         let paths = answer.body["paths"].as_object().expect("paths");
         let described: usize = paths.values().map(|path| path.as_object().expect("methods").keys().filter(|key| *key != "parameters").count()).sum();
         assert_eq!(described, demands().len());
@@ -196,5 +196,62 @@ on_both! {
             assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, "bad_request"), "{bad:?}");
         }
         assert_eq!(program.get("/tools").await.body["data"], json!([]), "nothing was written");
+    }
+}
+
+/// An example of the documentation: the status that it answers with, method, path, headers and body.
+type Example = (u16, Method, String, Vec<(String, String)>, String);
+
+fn examples() -> Vec<Example> {
+    let text = std::fs::read_to_string("docs/api.md").expect("the documentation");
+    let blocks = text.split("\n```http ").skip(1);
+    let read = |block: &str| {
+        let block = block.split("\n```").next().expect("an end");
+        let (status, request) = block.split_once('\n').expect("a request");
+        let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
+        let mut lines = head.lines();
+        let (method, path) = lines
+            .next()
+            .and_then(|line| line.split_once(' '))
+            .expect("a method");
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        (
+            status.trim().parse().expect("a status"),
+            method.parse().expect("a method"),
+            path.to_owned(),
+            headers.collect(),
+            body.to_owned(),
+        )
+    };
+    blocks.map(read).collect()
+}
+
+on_both! {
+    async fn every_example_of_the_documentation_answers_as_it_says(test_db) {
+        let test_app = app(test_db).await;
+        test_app.stock_small().await;
+        let program = ApiClient::full(&test_app).await;
+        let examples = examples();
+        assert!(examples.len() > 8, "{examples:?}");
+        for (status, method, path, headers, body) in examples {
+            let mut request = program.request(method.clone(), &path);
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            let answer = program.send(request.body(body)).await;
+            assert_eq!(answer.status.as_u16(), status, "{method} {path}: {answer:?}");
+        }
+    }
+
+    async fn the_reference_page_shows_every_operation_and_needs_no_other_host(test_db) {
+        let test_app = app(test_db).await;
+        let page = test_app.page("/api").await;
+        for (method, path, _) in demands() {
+            assert!(page.contains(&format!("{method} {path}</code>")), "{method} {path}");
+        }
+        let hosts: Vec<&str> = page.split(['"', ' ']).filter(|text| text.starts_with("http") && !text.starts_with(&test_app.url)).collect();
+        assert!(hosts.is_empty(), "{hosts:?}");
     }
 }

@@ -8,7 +8,10 @@
 mod addresses;
 mod answers;
 mod api_catalogue;
+mod api_compatible;
+mod api_digests;
 mod api_matrix;
+mod api_subscribers;
 mod api_tokens;
 mod audit_log;
 mod brake;

@@ -105,7 +105,11 @@ impl App {
             };
         }
         let draft = self.storage.draft(slot).await?.unwrap_or_default();
-        if draft.edited_by.as_deref() == Some(actor.key().as_str()) {
+        let editor = match &draft.edited_by {
+            Some(editor) => Some(self.person_behind(editor).await?),
+            None => None,
+        };
+        if editor == Some(self.person_behind(&actor.key()).await?) {
             return Err(Failure::forbidden(format!(
                 "You changed {slot} last, and desk.two_people is on: somebody else must approve it."
             )));

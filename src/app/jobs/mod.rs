@@ -7,6 +7,7 @@
 mod bulk;
 mod export;
 mod import;
+mod test_copy;
 mod upload;
 
 use std::collections::HashMap;

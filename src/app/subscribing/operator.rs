@@ -187,6 +187,34 @@ impl App {
         Ok(data)
     }
 
+    /// Puts an address on the suppression list, and ends a subscription of it; `false` if it was there.
+    pub async fn suppress_address(
+        &self,
+        actor: &Actor,
+        email: &EmailAddress,
+        note: &str,
+    ) -> Result<bool, Failure> {
+        let hashes = self.secrets.address_hashes(email);
+        let names = self.secrets.key_names();
+        let (Some(hash), Some(key_name)) = (hashes.first(), names.first()) else {
+            return Err(Failure::internal(
+                "There is no secret to hash an address with.",
+            ));
+        };
+        if self.storage.suppression(&hashes).await?.is_some() {
+            return Ok(false);
+        }
+        let added = self
+            .storage
+            .add_suppression(actor, hash, key_name, note, self.now())
+            .await?;
+        if let Some((id, _)) = self.storage.subscriber_at(email).await? {
+            self.unsubscribe_by_operator(actor, id).await?;
+        }
+        tracing::info!(email = email.masked(), "an address was suppressed by hand");
+        Ok(added)
+    }
+
     /// Takes somebody off the suppression list; answers why they were on it. Somebody who was erased stays on it: they asked for it.
     pub async fn lift_suppression(
         &self,

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::app::Failure;
 use crate::domain::actor::Actor;
+use crate::domain::catalogue::Slug;
 use crate::domain::subscriber_filter::SubscriberFilter;
 use crate::domain::user::parse_name;
 use crate::storage::segments::SEGMENTS_MAX;
@@ -52,6 +53,32 @@ impl App {
         if slug.is_empty() {
             return Err(invalid("Give a name with a letter or a digit.".into()));
         }
+        self.keep_segment(actor, slug, name, filter).await
+    }
+
+    /// Keeps a filter under a slug; one that has it is replaced.
+    ///
+    /// # Errors
+    /// As [`App::save_segment`].
+    pub async fn put_segment(
+        &self,
+        actor: &Actor,
+        slug: &Slug,
+        name: &str,
+        filter: &SubscriberFilter,
+    ) -> Result<Segment, Failure> {
+        let name = parse_name(name).map_err(|words| Failure::invalid_field("name", words))?;
+        self.keep_segment(actor, slug.to_string(), name, filter)
+            .await
+    }
+
+    async fn keep_segment(
+        &self,
+        actor: &Actor,
+        slug: String,
+        name: String,
+        filter: &SubscriberFilter,
+    ) -> Result<Segment, Failure> {
         if filter.is_everybody() {
             return Err(Failure::invalid(
                 "Give at least one condition: a segment of everybody is the list itself.",

@@ -40,13 +40,23 @@ impl App {
         rows: usize,
     ) -> Result<SubscriberPage, Failure> {
         let query = self.list_query(filter);
+        self.subscriber_page_of(&query, after, rows).await
+    }
+
+    /// The same for conditions that are times already.
+    pub async fn subscriber_page_of(
+        &self,
+        query: &ListQuery,
+        after: Option<&str>,
+        rows: usize,
+    ) -> Result<SubscriberPage, Failure> {
         let after = match after.and_then(|name| self.place_named(name)) {
-            Some((id, is_second)) => self.storage.position_in_list(&query, id, is_second).await?,
+            Some((id, is_second)) => self.storage.position_in_list(query, id, is_second).await?,
             None => None,
         };
         let walk = self
             .storage
-            .walk_subscribers(&query, after, rows, LOOKED_MAX)
+            .walk_subscribers(query, after, rows, LOOKED_MAX)
             .await?;
         let name = |at: Position| {
             let prefix = if at.is_second() { SECOND } else { "" };
@@ -60,10 +70,14 @@ impl App {
 
     /// Counts whom a filter means, up to 10,000.
     pub async fn count_page(&self, filter: &SubscriberFilter) -> Result<Counted, Failure> {
-        let query = self.list_query(filter);
+        self.count_page_of(&self.list_query(filter)).await
+    }
+
+    /// The same for conditions that are times already.
+    pub async fn count_page_of(&self, query: &ListQuery) -> Result<Counted, Failure> {
         let counted = self
             .storage
-            .count_listed(&query, COUNTED_MAX, COUNT_LOOKED_MAX);
+            .count_listed(query, COUNTED_MAX, COUNT_LOOKED_MAX);
         Ok(counted.await?)
     }
 
@@ -99,6 +113,7 @@ impl App {
                 .and_then(|day| day.succ_opt())
                 .map(start),
             consent_before: filter.consent_before.map(start),
+            updated_since: None,
             now: self.now().timestamp_millis(),
             filter: filter.clone(),
         }

@@ -10,6 +10,7 @@ mod embedding;
 mod history;
 mod notice;
 mod preferences;
+mod reference;
 mod review;
 
 use std::fmt::Write as _;
@@ -72,6 +73,10 @@ pub use preferences::account;
 pub use preferences::confirm_erasure;
 pub use preferences::confirm_move;
 pub use preferences::preferences;
+pub use reference::OperationField;
+pub use reference::OperationGroup;
+pub use reference::OperationView;
+pub use reference::reference;
 pub use review::ReviewView;
 pub use review::review;
 

@@ -34,7 +34,6 @@ const SLICE_MAX: usize = 4_000;
 const COUNTED_AT_ONCE: usize = 20_000;
 /// Digests among which the last one of a reader is looked for.
 const RECENT: i64 = 12;
-
 /// A filter with its days as times.
 #[derive(Debug, Clone)]
 pub struct ListQuery {
@@ -46,6 +45,8 @@ pub struct ListQuery {
     pub joined_before: Option<i64>,
     /// Start of the day before which they consented.
     pub consent_before: Option<i64>,
+    /// Time since which their state changed.
+    pub updated_since: Option<i64>,
     /// Time by which a pause lasts.
     pub now: i64,
 }
@@ -207,11 +208,8 @@ impl Storage {
         let (mut count, mut looked) = (0, 0);
         for order in &Order::of(&query.filter) {
             let mut at = Position::start();
-            let slice = order.slice(
-                &query.filter,
-                most.saturating_add(1).min(COUNTED_AT_ONCE),
-                SLICE_MAX,
-            );
+            let wanted = most.saturating_add(1).min(COUNTED_AT_ONCE);
+            let slice = order.slice(&query.filter, wanted, SLICE_MAX);
             loop {
                 let end = slice_end(&mut reader, query, order, dialect, &at, slice).await?;
                 let until = end.clone().unwrap_or_else(Position::end);
@@ -227,9 +225,8 @@ impl Storage {
                 count += found.first().map_or(0, |(count,)| *count as usize);
                 looked += slice;
                 if count > most || (end.is_some() && looked >= look_max) {
-                    let count = count.min(most) as u64;
                     return Ok(Counted {
-                        count,
+                        count: count.min(most) as u64,
                         is_cut: true,
                     });
                 }
@@ -239,9 +236,8 @@ impl Storage {
                 }
             }
         }
-        let count = count as u64;
         Ok(Counted {
-            count,
+            count: count as u64,
             is_cut: false,
         })
     }
@@ -382,6 +378,9 @@ impl ListQuery {
     /// planned as a scan of its whole table.
     fn add_conditions(&self, sql: &mut ComposedQuery, order: &Order) {
         let filter = &self.filter;
+        if let Some(since) = self.updated_since {
+            sql.add(" and s.state_at >= {}", [since.into()]);
+        }
         // Said twice, they would be planned as if each left as few.
         if *order != Order::Joined {
             self.add_state_and_dates(sql);

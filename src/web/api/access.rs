@@ -44,9 +44,12 @@ pub struct Gate {
 }
 
 /// Program that asks, of a handler that stands behind a token.
-pub struct Caller(pub TokenBearer);
+pub struct ApiCaller(pub TokenBearer);
 
-impl FromRequestParts<Web> for Caller {
+/// The name under which most handlers take it.
+pub use ApiCaller as Caller;
+
+impl FromRequestParts<Web> for ApiCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Web) -> Result<Self, Problem> {

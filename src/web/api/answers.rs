@@ -46,7 +46,7 @@ impl Count {
 
 /// A page of a list.
 #[derive(Debug)]
-pub struct Page<T> {
+pub struct AnswerPage<T> {
     /// Entries.
     pub rows: Vec<T>,
     /// Place behind the last one, if there is more.
@@ -55,7 +55,10 @@ pub struct Page<T> {
     pub count: Option<Count>,
 }
 
-impl<T: Serialize> Page<T> {
+/// The name under which most handlers give it.
+pub use AnswerPage as Page;
+
+impl<T: Serialize> AnswerPage<T> {
     /// A list that is whole.
     pub fn whole(rows: Vec<T>) -> Self {
         let count = Some(Count::exact(rows.len()));
@@ -130,7 +133,6 @@ pub fn ok(body: &impl Serialize) -> Result<Response, Problem> {
 }
 
 /// JSON of what was made, with its address below `/api/v1`.
-#[allow(dead_code, reason = "for resources of their own files")]
 pub fn created(path: &str, body: &impl Serialize) -> Result<Response, Problem> {
     with_location(path, json(StatusCode::CREATED, body)?)
 }
@@ -149,7 +151,6 @@ pub fn nothing() -> Response {
 }
 
 /// Entity tag of something by its JSON form.
-#[allow(dead_code, reason = "for resources of their own files")]
 pub fn etag(body: &impl Serialize) -> String {
     let text = serde_json::to_string(body).unwrap_or_default();
     let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())[..8]);

@@ -14,7 +14,7 @@ use super::super::Web;
 use super::super::answer::Problem;
 use super::access::Caller;
 use super::answers;
-use super::catalogue_shapes::ChangedField;
+use super::catalogue_shapes::ChangedFieldShape;
 use super::extract;
 use super::extract::NoParameters;
 use super::extract::Query;
@@ -42,8 +42,8 @@ pub fn operations() -> Vec<Operation> {
         Operation::post("/catalogue/import", Scope::CatalogueWrite, import)
             .named("importCatalogue", "Import a catalogue document, all or nothing")
             .explained("What the document does not mention stays, unless replace is true. Doing it twice is doing it once.")
-            .asks::<ImportQuery>()
-            .takes_raw(&TYPES, LARGEST)
+            .asks::<CatalogueImportQuery>()
+            .takes_raw_or::<CatalogueDocument>(&TYPES, LARGEST)
             .answers::<ImportResult>(200, "What was changed, or would be with dry_run."),
         Operation::get(
             "/catalogue/export",
@@ -61,7 +61,7 @@ pub fn operations() -> Vec<Operation> {
 /// How a document is imported.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ImportQuery {
+struct CatalogueImportQuery {
     /// Only tell what would change.
     #[schema(nullable = false)]
     dry_run: Option<bool>,
@@ -71,6 +71,19 @@ struct ImportQuery {
     /// False if verdicts that change were written down wrong before: readers are not told, and histories are corrected.
     #[schema(nullable = false)]
     tell_readers: Option<bool>,
+}
+
+/// A catalogue document; its parts are checked as the command checks them, and each fault is named.
+#[derive(Debug, Deserialize, ToSchema)]
+#[allow(
+    dead_code,
+    reason = "the shape of what the catalogue's own reader reads"
+)]
+struct CatalogueDocument {
+    #[schema(nullable = false, value_type = Option<Vec<Object>>)]
+    tools: Option<Vec<serde_json::Value>>,
+    #[schema(nullable = false, value_type = Option<Vec<Object>>)]
+    comparisons: Option<Vec<serde_json::Value>>,
 }
 
 /// Result of an import.
@@ -121,7 +134,7 @@ struct DocumentDifference {
     kind: &'static str,
     /// Its slug; of a review the tool's and the reviewer.
     name: String,
-    fields: Vec<ChangedField>,
+    fields: Vec<ChangedFieldShape>,
 }
 
 impl From<Difference> for DocumentDifference {
@@ -133,7 +146,7 @@ impl From<Difference> for DocumentDifference {
             fields: difference
                 .fields
                 .into_iter()
-                .map(ChangedField::from)
+                .map(ChangedFieldShape::from)
                 .collect(),
         }
     }
@@ -157,7 +170,7 @@ impl ImportResult {
 async fn import(
     State(web): State<Web>,
     Caller(bearer): Caller,
-    Query(asked): Query<ImportQuery>,
+    Query(asked): Query<CatalogueImportQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
     let format = match extract::media_type(request.headers()).as_deref() {

@@ -15,7 +15,8 @@ use crate::storage::catalogue_list::ListedTool;
 
 /// A tool.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Tool {
+#[schema(as = Tool)]
+pub struct ToolShape {
     /// Name in addresses.
     slug: String,
     name: String,
@@ -35,7 +36,7 @@ pub struct Tool {
     /// True if it belongs to the sample that a first start brings.
     sample: bool,
     /// In the panel's order.
-    reviews: Vec<Review>,
+    reviews: Vec<ReviewShape>,
     reader_votes: ReaderVotes,
     /// Time of the last change; null where none is kept.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -46,7 +47,8 @@ pub struct Tool {
 
 /// A reviewer's answer.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Review {
+#[schema(as = Review)]
+pub struct ReviewShape {
     /// Builder, Skeptic, Futurist, Founder or Creator.
     reviewer: String,
     /// 0 to 100.
@@ -68,9 +70,9 @@ pub struct ReaderVotes {
     skips: u64,
 }
 
-impl Tool {
+impl ToolShape {
     fn new(tool: &domain::catalogue::Tool, votes: (u64, u64), now: Timestamp) -> Self {
-        let review = |review: &domain::catalogue::Review| Review {
+        let review = |review: &domain::catalogue::Review| ReviewShape {
             reviewer: review.reviewer.to_string(),
             score: review.score.points().into(),
             verdict: review.verdict.to_string(),
@@ -133,25 +135,27 @@ pub fn date(published_at: Timestamp) -> Option<Timestamp> {
 
 /// A change that was not made.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Change {
+#[schema(as = Change)]
+pub struct ChangeShape {
     /// Always true: nothing was changed.
     dry_run: bool,
     /// added, changed or unchanged.
     change: &'static str,
     /// Fields that differ.
-    fields: Vec<ChangedField>,
+    fields: Vec<ChangedFieldShape>,
 }
 
 /// A field that differs.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ChangedField {
+#[schema(as = ChangedField)]
+pub struct ChangedFieldShape {
     /// Name of the field; of a review with the reviewer before it.
     field: String,
     before: String,
     after: String,
 }
 
-impl From<FieldChange> for ChangedField {
+impl From<FieldChange> for ChangedFieldShape {
     fn from(change: FieldChange) -> Self {
         Self {
             field: change.field,
@@ -161,7 +165,7 @@ impl From<FieldChange> for ChangedField {
     }
 }
 
-impl Change {
+impl ChangeShape {
     /// What a write would change.
     pub fn new(is_known: bool, fields: Vec<FieldChange>) -> Self {
         Self {
@@ -171,7 +175,7 @@ impl Change {
                 (true, false) => "changed",
                 (true, true) => "unchanged",
             },
-            fields: fields.into_iter().map(ChangedField::from).collect(),
+            fields: fields.into_iter().map(ChangedFieldShape::from).collect(),
         }
     }
 }

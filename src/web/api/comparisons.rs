@@ -16,7 +16,7 @@ use super::access::Caller;
 use super::answers;
 use super::answers::Page;
 use super::catalogue_bodies::wished_date;
-use super::catalogue_shapes::Change;
+use super::catalogue_shapes::ChangeShape;
 use super::catalogue_shapes::date;
 use super::extract::Body;
 use super::extract::NoParameters;
@@ -53,21 +53,21 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/comparisons", read, list)
             .named("listComparisons", "List comparisons, the newest first")
             .asks::<ComparisonsQuery>()
-            .pages::<Comparison>("Comparisons, drafts before all."),
+            .pages::<ComparisonShape>("Comparisons, drafts before all."),
         Operation::post("/comparisons", Scope::CatalogueWrite, create)
             .named("createComparison", "Add a comparison")
             .explained("Its tools must be there, and compared by no other.")
             .asks::<DryRun>()
             .takes::<NewComparison>()
-            .answers::<Comparison>(201, "The comparison.")
+            .answers::<ComparisonShape>(201, "The comparison.")
             .with_header("Location", "Address of the comparison.")
             .with_header("ETag", "Version of the comparison.")
-            .answers::<Change>(200, "With dry_run: what would change.")
+            .answers::<ChangeShape>(200, "With dry_run: what would change.")
             .problems(&[409]),
         Operation::get("/comparisons/{slug}", read, show)
             .named("getComparison", "Show a comparison")
             .asks::<NoParameters>()
-            .answers::<Comparison>(200, "The comparison.")
+            .answers::<ComparisonShape>(200, "The comparison.")
             .with_header("ETag", "Version of the comparison."),
         Operation::put("/comparisons/{slug}", Scope::CatalogueWrite, replace)
             .named(
@@ -77,10 +77,10 @@ pub fn operations() -> Vec<Operation> {
             .explained("If-Match holds it to the version that was read.")
             .asks::<DryRun>()
             .takes::<ComparisonFields>()
-            .answers::<Comparison>(200, "The comparison.")
+            .answers::<ComparisonShape>(200, "The comparison.")
             .with_header("ETag", "Version of the comparison.")
-            .answers::<Change>(200, "With dry_run: what would change.")
-            .answers::<Comparison>(201, "The comparison, which is new.")
+            .answers::<ChangeShape>(200, "With dry_run: what would change.")
+            .answers::<ComparisonShape>(201, "The comparison, which is new.")
             .with_header("Location", "Address of the comparison.")
             .problems(&[409, 412]),
         Operation::patch("/comparisons/{slug}", Scope::CatalogueWrite, change)
@@ -88,9 +88,9 @@ pub fn operations() -> Vec<Operation> {
             .explained("A merge patch (RFC 7396). If-Match holds it to the version that was read.")
             .asks::<DryRun>()
             .merges::<ComparisonPatch>()
-            .answers::<Comparison>(200, "The comparison.")
+            .answers::<ComparisonShape>(200, "The comparison.")
             .with_header("ETag", "Version of the comparison.")
-            .answers::<Change>(200, "With dry_run: what would change.")
+            .answers::<ChangeShape>(200, "With dry_run: what would change.")
             .problems(&[409, 412]),
         Operation::delete("/comparisons/{slug}", Scope::CatalogueWrite, remove)
             .named("deleteComparison", "Remove a comparison")
@@ -179,7 +179,8 @@ struct ComparisonPatch {
 
 /// A comparison.
 #[derive(Debug, Serialize, ToSchema)]
-struct Comparison {
+#[schema(as = Comparison)]
+struct ComparisonShape {
     /// Name in addresses.
     slug: String,
     /// Slug of the tool on the left.
@@ -197,7 +198,7 @@ struct Comparison {
     last_sent: Option<String>,
 }
 
-impl Comparison {
+impl ComparisonShape {
     fn new(
         comparison: &domain::catalogue::Comparison,
         appears_at: Timestamp,
@@ -235,7 +236,7 @@ async fn list(
         .await?;
     let (now, rows) = (web.app.now(), page.rows.iter());
     let row = |row: &ListedComparison| {
-        Comparison::new(&row.comparison, appears_at(row), row.last_sent, now)
+        ComparisonShape::new(&row.comparison, appears_at(row), row.last_sent, now)
     };
     Ok(Page {
         rows: rows.map(row).collect(),
@@ -261,7 +262,7 @@ async fn shown(web: &Web, slug: &Slug, status: StatusCode) -> Result<Response, P
     let known = known(web, slug).await?;
     let last_sent = web.app.storage.last_sent_with(slug).await?;
     let (entry, now) = (&known.entry, web.app.now());
-    let view = Comparison::new(entry, entry.published_at, last_sent, now);
+    let view = ComparisonShape::new(entry, entry.published_at, last_sent, now);
     Ok(answers::with_etag(
         &tag(&known),
         answers::json(status, &view)?,
@@ -316,7 +317,7 @@ async fn save(
     let before = known.as_ref().map(|known| &known.entry);
     if query.dry_run == Some(true) {
         let fields = comparison_changes(before, Some(&comparison));
-        return answers::ok(&Change::new(before.is_some(), fields));
+        return answers::ok(&ChangeShape::new(before.is_some(), fields));
     }
     let over = match &known {
         Some(known) => SaveOver::Version(known.version),

@@ -7,7 +7,6 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::BASE;
 use super::answers::Count;
 use super::document_parts::PROBLEMS;
 use super::document_parts::described;
@@ -22,6 +21,10 @@ use super::schema::Shape;
 use super::tags;
 use crate::domain::api_token::Scope;
 
+/// Where the paths of the document begin, and the part of them that names the version: a path is never empty.
+pub const SERVER: &str = "/api";
+const VERSION_PATH: &str = "/v1";
+
 /// Shapes of requests, by which bodies and queries are checked.
 pub fn schemas() -> &'static Schemas {
     static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| {
@@ -30,7 +33,9 @@ pub fn schemas() -> &'static Schemas {
             if let Some(query) = &operation.query {
                 query.add_to(&mut all);
             }
-            if let Some(Taken::Json(shape) | Taken::Patch(shape)) = &operation.body {
+            if let Some(Taken::Json(shape) | Taken::Patch(shape) | Taken::Raw(_, shape)) =
+                &operation.body
+            {
                 shape.add_to(&mut all);
             }
         }
@@ -50,7 +55,7 @@ fn make() -> Value {
     let mut asked = BTreeMap::new();
     for operation in super::operations() {
         let known = paths
-            .entry(operation.path.to_owned())
+            .entry(format!("{VERSION_PATH}{}", operation.path))
             .or_insert_with(|| path_item(operation.path));
         known[operation.method.as_str().to_ascii_lowercase()] = described(&operation);
         for answer in &operation.answers {
@@ -58,8 +63,14 @@ fn make() -> Value {
                 shape.add_to(&mut components);
             }
         }
-        if let Some(Taken::Json(shape) | Taken::Patch(shape)) = &operation.body {
+        if let Some(Taken::Json(shape) | Taken::Patch(shape) | Taken::Raw(_, shape)) =
+            &operation.body
+        {
             shape.add_to(&mut asked);
+        }
+        // The parameters themselves stand in the operation.
+        if let Some(query) = &operation.query {
+            asked.extend(query.others.iter().cloned());
         }
     }
     Shape::of::<Count>().add_to(&mut components);
@@ -75,9 +86,9 @@ fn make() -> Value {
             "summary": "Programs read and write what the desk does.",
             "description": DESCRIPTION,
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
-            "contact": { "name": "The publisher of this site", "url": "/" },
+            "contact": { "name": "The publisher of this site" },
         },
-        "servers": [{ "url": BASE, "description": "This installation." }],
+        "servers": [{ "url": SERVER, "description": "This installation." }],
         "tags": tags::ALL.iter().map(|(name, words)| json!({ "name": name, "description": words })).collect::<Vec<_>>(),
         "security": [{ "bearer": [] }],
         "paths": paths,
@@ -95,7 +106,7 @@ fn make() -> Value {
                     "name": "Idempotency-Key",
                     "in": "header",
                     "description": "A key of yours for this request: repeated under it within 24 hours, it is done once and answered again.",
-                    "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$" },
+                    "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
                 },
                 "IfMatch": {
                     "name": "If-Match",

@@ -5,7 +5,7 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::operation::Answer;
+use super::operation::AnswerShape;
 use super::operation::Content;
 use super::operation::Need;
 use super::operation::Operation;
@@ -131,9 +131,12 @@ pub fn described(operation: &Operation) -> Value {
     object["description"] = format!("{} {scope}", operation.description).trim().into();
     object["security"] = match operation.need {
         Need::Nothing => json!([]),
-        Need::Token => json!([{ "bearer": [] }]),
-        Need::Scope(scope) => json!([{ "bearer": [scope] }]),
+        Need::Token | Need::Scope(_) => json!([{ "bearer": [] }]),
     };
+    // OpenAPI lists scopes of OAuth alone.
+    if let Need::Scope(scope) = operation.need {
+        object["x-scope"] = scope.as_str().into();
+    }
     let mut parameters = query_parameters(operation.query.as_ref());
     if operation.method == Method::POST {
         parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
@@ -162,15 +165,17 @@ fn query_parameters(query: Option<&Shape>) -> Vec<Value> {
         let mut schema = schema.clone();
         let words = schema
             .as_object_mut()
-            .and_then(|fields| fields.remove("description"))
-            .unwrap_or_default();
-        json!({
+            .and_then(|fields| fields.remove("description"));
+        let mut parameter = json!({
             "name": name,
             "in": "query",
             "required": is_required(name),
-            "description": words,
             "schema": schema,
-        })
+        });
+        if let Some(words) = words {
+            parameter["description"] = words;
+        }
+        parameter
     };
     properties.into_iter().flatten().map(parameter).collect()
 }
@@ -186,24 +191,25 @@ fn body_content(body: &Taken) -> Value {
             "application/merge-patch+json": { "schema": reference(shape) },
             "application/json": { "schema": reference(shape) },
         }),
-        Taken::Raw(types) => types
+        Taken::Raw(types, shape) => types
             .iter()
-            .map(|media_type| ((*media_type).to_owned(), raw_schema(media_type)))
+            .map(|media_type| ((*media_type).to_owned(), raw_schema(media_type, shape)))
             .collect::<Map<_, _>>()
             .into(),
     }
 }
 
-fn raw_schema(media_type: &str) -> Value {
+fn raw_schema(media_type: &str, shape: &Shape) -> Value {
     match media_type {
         "multipart/form-data" => json!({
             "schema": {
                 "type": "object",
                 "required": ["file"],
+                "additionalProperties": false,
                 "properties": { "file": { "type": "string", "contentMediaType": "application/octet-stream", "description": "The file." } },
             },
         }),
-        "application/json" => json!({ "schema": { "type": "object" } }),
+        "application/json" => json!({ "schema": reference(shape) }),
         _ => json!({ "schema": { "type": "string" } }),
     }
 }
@@ -264,7 +270,7 @@ fn join(known: &mut Value, other: Value) {
     }
 }
 
-fn response(answer: &Answer) -> Value {
+fn response(answer: &AnswerShape) -> Value {
     let mut object = json!({ "description": answer.words });
     match &answer.content {
         Content::Empty => {}
@@ -287,7 +293,11 @@ fn response(answer: &Answer) -> Value {
             object["content"] = json!({ "application/json": { "schema": page } });
         }
         Content::Raw(media_type) => {
-            object["content"] = json!({ (*media_type): { "schema": { "type": "string" } } });
+            let kind = match *media_type {
+                "application/json" => "object",
+                _ => "string",
+            };
+            object["content"] = json!({ (*media_type): { "schema": { "type": kind } } });
         }
     }
     let headers: Map<String, Value> = answer

@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use axum::body::Bytes;
 use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
-use axum::extract::Path;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -23,7 +22,10 @@ use super::super::answer::ProblemFault;
 use super::document;
 
 /// A JSON body: an object of the shape that the document gives `T`.
-pub struct Body<T>(pub T);
+pub struct JsonBody<T>(pub T);
+
+/// The name under which most handlers take it.
+pub use JsonBody as Body;
 
 /// A merge patch (RFC 7396): an object of the shape that the document gives `T`, whose nulls take values away.
 pub struct Patch<T> {
@@ -34,9 +36,6 @@ pub struct Patch<T> {
 
 /// Parameters of the query: those that the document gives `T`, each once, and no others.
 pub struct Query<T>(pub T);
-
-/// A slug, a slot or an id in the path, and another below it.
-pub struct TwoSegments(pub String, pub String);
 
 /// Largest whole number that a float holds exactly.
 const FLOAT_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -210,7 +209,7 @@ async fn object<T: ToSchema>(
     }
 }
 
-impl<T: ToSchema + DeserializeOwned> FromRequest<Web> for Body<T> {
+impl<T: ToSchema + DeserializeOwned> FromRequest<Web> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, web: &Web) -> Result<Self, Problem> {
@@ -339,16 +338,6 @@ impl<T: ToSchema + DeserializeOwned> FromRequestParts<Web> for Query<T> {
             true => read(value).map(Self),
             false => Err(invalid(faults)),
         }
-    }
-}
-
-impl FromRequestParts<Web> for TwoSegments {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
-        let path = Path::<(String, String)>::from_request_parts(parts, web).await;
-        path.map(|Path((one, two))| Self(one, two))
-            .map_err(|_| Problem::not_found())
     }
 }
 

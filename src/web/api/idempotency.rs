@@ -39,7 +39,7 @@ pub struct Keyed {
 
 /// Subscriber whom an answer is about, put beside it so that an erasure takes the kept answer along.
 #[derive(Debug, Clone, Copy)]
-pub struct About(pub i64);
+pub struct AnswerAbout(pub i64);
 
 /// Body to be kept of an answer in the place of its own, which shows a secret: put beside it, so that none is stored or shown twice.
 #[derive(Debug, Clone)]
@@ -193,7 +193,10 @@ async fn kept(web: &Web, asked: &KeyedRequest, response: Response) -> Response {
         released().await;
         return response;
     }
-    let about = response.extensions().get::<About>().map(|about| about.0);
+    let about = response
+        .extensions()
+        .get::<AnswerAbout>()
+        .map(|about| about.0);
     let instead = response.extensions().get::<KeptInstead>().cloned();
     let (parts, body) = response.into_parts();
     let Ok(body) = axum::body::to_bytes(body, ANSWER_MAX).await else {

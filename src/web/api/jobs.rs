@@ -33,15 +33,15 @@ pub fn operations() -> Vec<Operation> {
             .named("listJobs", "List jobs, newest first")
             .explained("Jobs are remembered for 30 days.")
             .asks::<JobsQuery>()
-            .pages::<Job>("Jobs."),
+            .pages::<JobShape>("Jobs."),
         Operation::get("/jobs/{job}", Need::Scope(Scope::JobsRead), show)
             .named("getJob", "Show a job")
             .asks::<NoParameters>()
-            .answers::<Job>(200, "The job, with how far it is."),
+            .answers::<JobShape>(200, "The job, with how far it is."),
         Operation::post("/jobs/{job}/cancel", Scope::JobsRead, cancel)
             .named("cancelJob", "Cancel a job")
             .explained("The token must also have the scope that starts a job of that kind. What was done already stays.")
-            .answers::<Job>(200, "The job, which stops in a moment.")
+            .answers::<JobShape>(200, "The job, which stops in a moment.")
             .problems(&[409]),
     ]
 }
@@ -60,7 +60,8 @@ struct JobsQuery {
 
 /// A job.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Job {
+#[schema(as = Job)]
+pub struct JobShape {
     id: String,
     /// Kind of work.
     kind: String,
@@ -83,8 +84,9 @@ pub struct Job {
     file: Option<String>,
 }
 
-impl Job {
-    fn new(web: &Web, job: BackgroundJob) -> Self {
+impl JobShape {
+    /// A job, with the address of its file.
+    pub fn new(web: &Web, job: BackgroundJob) -> Self {
         let name = web.app.job_name(job.id);
         let has_file = web.app.job_file_until(job.id).is_some();
         Self {
@@ -119,15 +121,15 @@ fn scope_of(kind: JobKind) -> Scope {
         JobKind::Export => Scope::SubscribersExport,
         JobKind::Pause | JobKind::Unsubscribe => Scope::SubscribersWrite,
         JobKind::Erase => Scope::SubscribersErase,
+        JobKind::TestCopy => Scope::DigestsWrite,
     }
 }
 
 /// The answer of an operation that started a job.
-#[allow(dead_code, reason = "for resources of their own files")]
 pub async fn started(web: &Web, id: i64) -> Result<Response, Problem> {
     let name = web.app.job_name(id);
     let job = named(web, &name).await?;
-    let response = answers::json(StatusCode::ACCEPTED, &Job::new(web, job))?;
+    let response = answers::json(StatusCode::ACCEPTED, &JobShape::new(web, job))?;
     answers::with_location(&format!("/jobs/{name}"), response)
 }
 
@@ -157,7 +159,10 @@ async fn list(
         .last()
         .filter(|_| has_more)
         .map(|job| web.app.job_name(job.id));
-    let rows = jobs.into_iter().map(|job| Job::new(&web, job)).collect();
+    let rows = jobs
+        .into_iter()
+        .map(|job| JobShape::new(&web, job))
+        .collect();
     Ok(Page {
         rows,
         next,
@@ -171,7 +176,7 @@ async fn show(
     PathSegment(name): PathSegment,
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<Response, Problem> {
-    answers::ok(&Job::new(&web, named(&web, &name).await?))
+    answers::ok(&JobShape::new(&web, named(&web, &name).await?))
 }
 
 async fn cancel(
@@ -184,7 +189,7 @@ async fn cancel(
     if !web.app.cancel_job(job.id).await? {
         return Err(Failure::conflict("The job has ended already.").into());
     }
-    answers::ok(&Job::new(&web, named(&web, &name).await?))
+    answers::ok(&JobShape::new(&web, named(&web, &name).await?))
 }
 
 /// Demands a scope beyond the operation's own.

@@ -2,7 +2,10 @@
 //!
 //! Reading order: this file (the table of operations, and what holds for all answers), [`operation`] (what an operation says of itself),
 //! [`access`] (tokens, scopes, pace), [`extract`] with [`schema`] and [`patterns`] (bodies and queries, held to the document),
-//! [`answers`] (pages, entity tags), [`idempotency`], [`document`] (OpenAPI) with [`document_parts`] and [`tags`], then a file per resource: [`root`], [`jobs`], [`tools`] and [`comparisons`] with [`catalogue_shapes`] and [`catalogue_bodies`], [`catalogue`], [`webhook_endpoints`] with [`webhook_shapes`], [`events`].
+//! [`answers`] (pages, entity tags), [`idempotency`], [`document`] (OpenAPI) with [`document_parts`], [`tags`] and [`reference`], then a file per resource: [`root`], [`jobs`], [`tools`] and [`comparisons`] with [`catalogue_shapes`] and [`catalogue_bodies`], [`catalogue`],
+//! [`digests`] and [`digest_acts`] with [`digest_shapes`], [`deliveries`], [`subscribers`] and [`subscriber_new`] with [`subscriber_shapes`], [`subscriber_records`]
+//! and [`subscriber_files`], [`segments`], [`suppressions`], [`stats`], [`votes`], [`audit`], [`settings`],
+//! [`webhook_endpoints`] with [`webhook_shapes`], [`events`].
 //!
 //! # Adding a resource
 //! A file `NAME.rs` with `pub fn operations() -> Vec<Operation>`, its shapes and its handlers, in that order; a line in [`operations`]; a tag.
@@ -19,10 +22,15 @@
 
 mod access;
 mod answers;
+mod audit;
 mod catalogue;
 mod catalogue_bodies;
 mod catalogue_shapes;
 mod comparisons;
+mod deliveries;
+mod digest_acts;
+mod digest_shapes;
+mod digests;
 mod document;
 mod document_parts;
 mod events;
@@ -31,10 +39,21 @@ mod idempotency;
 mod jobs;
 mod operation;
 mod patterns;
+mod reference;
 mod root;
 mod schema;
+mod segments;
+mod settings;
+mod stats;
+mod subscriber_files;
+mod subscriber_new;
+mod subscriber_records;
+mod subscriber_shapes;
+mod subscribers;
+mod suppressions;
 mod tags;
 mod tools;
+mod votes;
 mod webhook_endpoints;
 mod webhook_shapes;
 
@@ -47,6 +66,7 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
+use axum::routing::get;
 use tracing::Instrument;
 
 use super::Web;
@@ -54,11 +74,16 @@ use super::answer::Problem;
 use crate::domain::api_token::Scope;
 pub(super) use access::Rates;
 pub(super) use access::bearer;
+pub(super) use extract::media_type;
+pub(super) use extract::parse_object;
 pub use operation::Need;
 use operation::Operation;
 
 /// Where the API begins.
 pub const BASE: &str = "/api/v1";
+
+/// Addresses that a file is sent to.
+pub(super) const UPLOADS: [&str; 2] = ["/api/v1/subscribers/imports", "/api/v1/catalogue/import"];
 
 /// Every operation: the one table, from which router, document and tests are made.
 fn operations() -> Vec<Operation> {
@@ -67,6 +92,19 @@ fn operations() -> Vec<Operation> {
         tools::operations(),
         comparisons::operations(),
         catalogue::operations(),
+        digests::operations(),
+        digest_acts::operations(),
+        deliveries::operations(),
+        subscribers::operations(),
+        subscriber_new::operations(),
+        subscriber_records::operations(),
+        subscriber_files::operations(),
+        segments::operations(),
+        suppressions::operations(),
+        stats::operations(),
+        votes::operations(),
+        audit::operations(),
+        settings::operations(),
         jobs::operations(),
         webhook_endpoints::operations(),
         events::operations(),
@@ -92,18 +130,22 @@ pub fn openapi() -> String {
 
 /// Its routes.
 pub(super) fn routes(web: &Web) -> Router<Web> {
+    let page = Router::new().route("/api", get(reference::show));
     operations()
         .into_iter()
-        .fold(Router::new(), |router, operation| {
-            operation.add_to(router, web)
-        })
+        .fold(page, |router, operation| operation.add_to(router, web))
 }
 
 /// Returns whether a path belongs to programs, who get problem documents whatever they say they accept.
 pub(super) fn is_for_programs(path: &str) -> bool {
-    path.strip_prefix(BASE)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let is_api = path
+        .strip_prefix(BASE)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_api || COMPATIBLE.contains(&path)
 }
+
+/// Addresses of other services' sign-up calls.
+const COMPATIBLE: [&str; 2] = ["/api/public/subscription", "/v1/subscribers"];
 
 /// Header with the id of a request.
 const REQUEST_ID: &str = "x-request-id";

@@ -46,7 +46,7 @@ pub enum Content {
 
 /// An answer that is no problem.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct AnswerShape {
     /// Status.
     pub status: u16,
     /// A sentence.
@@ -64,8 +64,8 @@ pub enum Taken {
     Json(Shape),
     /// A merge patch (RFC 7396) of that shape.
     Patch(Shape),
-    /// Something else, by its media types.
-    Raw(&'static [&'static str]),
+    /// Something else, by its media types; JSON among them has that shape.
+    Raw(&'static [&'static str], Shape),
 }
 
 /// An operation of the API.
@@ -87,7 +87,7 @@ pub struct Operation {
     /// Body.
     pub body: Option<Taken>,
     /// Answers that are no problem.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<AnswerShape>,
     /// Problems beyond those that every operation may have.
     pub problems: Vec<u16>,
     /// True if the header If-Match is asked for.
@@ -206,10 +206,10 @@ impl Operation {
         }
     }
 
-    /// The same, with a body of one of these media types and up to that many bytes.
-    pub fn takes_raw(self, types: &'static [&'static str], largest: usize) -> Self {
+    /// The same, with a body of one of these media types and up to that many bytes; JSON has the shape of `T`.
+    pub fn takes_raw_or<T: ToSchema>(self, types: &'static [&'static str], largest: usize) -> Self {
         Self {
-            body: Some(Taken::Raw(types)),
+            body: Some(Taken::Raw(types, Shape::of::<T>())),
             largest,
             ..self
         }
@@ -237,14 +237,13 @@ impl Operation {
     }
 
     /// The same, with a job that goes on after the answer.
-    #[allow(dead_code, reason = "for resources of their own files")]
     pub fn starts_job(self) -> Self {
-        self.answers::<super::jobs::Job>(202, "A job was started; its address is in Location.")
+        self.answers::<super::jobs::JobShape>(202, "A job was started; its address is in Location.")
             .with_header("Location", "Address of the job.")
     }
 
     fn answering(mut self, status: u16, words: &'static str, content: Content) -> Self {
-        self.answers.push(Answer {
+        self.answers.push(AnswerShape {
             status,
             words,
             content,
@@ -268,7 +267,6 @@ impl Operation {
     }
 
     /// The same, which works only with the ETag of what was read in If-Match.
-    #[allow(dead_code, reason = "for resources of their own files")]
     pub fn matched(self) -> Self {
         let matched = Self {
             needs_match: true,
@@ -279,7 +277,7 @@ impl Operation {
 
     /// Media types that it answers with.
     pub fn media_types(&self) -> Vec<&'static str> {
-        let media_type = |answer: &Answer| match answer.content {
+        let media_type = |answer: &AnswerShape| match answer.content {
             Content::Empty | Content::Json(_) | Content::Page(_) => "application/json",
             Content::Raw(media_type) => media_type,
         };

@@ -29,10 +29,10 @@ pub const WEB: &str = "^https?://[a-z0-9-]+(\\.[a-z0-9-]+)+(/[!-~]*)?$";
 pub const ENDPOINT: &str = "^https?://[!-~]+$";
 
 /// Name by which shapes say it, the pattern, the check, and words for what is expected.
-type Pattern = (&'static str, &'static str, fn(&str) -> bool, &'static str);
+type NamedPattern = (&'static str, &'static str, fn(&str) -> bool, &'static str);
 
 /// Every pattern that a schema may use.
-const PATTERNS: [Pattern; 10] = [
+const PATTERNS: [NamedPattern; 10] = [
     (
         "slug",
         SLUG,

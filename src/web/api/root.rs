@@ -40,7 +40,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/openapi.json", Need::Nothing, openapi)
             .named("getDocument", "Read this document")
             .asks::<NoParameters>()
-            .answers::<Document>(200, "An OpenAPI document."),
+            .answers::<DocumentShape>(200, "An OpenAPI document."),
     ]
 }
 
@@ -128,7 +128,8 @@ async fn health(
 /// An OpenAPI document.
 #[derive(Debug, Serialize, ToSchema)]
 #[allow(dead_code, reason = "the shape of the document")]
-struct Document {
+#[schema(as = Document)]
+struct DocumentShape {
     /// Version of the format.
     openapi: String,
 }

@@ -74,7 +74,7 @@ pub struct Schemas(pub BTreeMap<String, Value>);
 impl Schemas {
     /// Every place of a value where the schema of that name does not hold.
     pub fn check(&self, name: &str, value: &Value) -> Vec<ProblemFault> {
-        let mut faults = Faults::default();
+        let mut faults = SchemaFaults::default();
         if let Some(schema) = self.0.get(name) {
             self.walk(schema, value, "#", &mut faults);
         }
@@ -89,7 +89,7 @@ impl Schemas {
         known.unwrap_or(schema)
     }
 
-    fn walk(&self, schema: &Value, value: &Value, at: &str, faults: &mut Faults) {
+    fn walk(&self, schema: &Value, value: &Value, at: &str, faults: &mut SchemaFaults) {
         let schema = self.resolve(schema);
         if let Some(choices) = schema["oneOf"].as_array() {
             return self.walk_choices(choices, value, at, faults);
@@ -118,10 +118,10 @@ impl Schemas {
     }
 
     /// A value that may be null, or one of several shapes.
-    fn walk_choices(&self, choices: &[Value], value: &Value, at: &str, faults: &mut Faults) {
-        let mut last = Faults::default();
+    fn walk_choices(&self, choices: &[Value], value: &Value, at: &str, faults: &mut SchemaFaults) {
+        let mut last = SchemaFaults::default();
         for choice in choices {
-            let mut found = Faults::default();
+            let mut found = SchemaFaults::default();
             self.walk(choice, value, at, &mut found);
             if found.0.is_empty() {
                 return;
@@ -136,7 +136,7 @@ impl Schemas {
         schema: &Value,
         fields: &Map<String, Value>,
         at: &str,
-        faults: &mut Faults,
+        faults: &mut SchemaFaults,
     ) {
         let known = schema["properties"].as_object();
         for name in schema["required"].as_array().into_iter().flatten() {
@@ -171,9 +171,9 @@ impl Schemas {
 const NAMED: usize = 50;
 
 #[derive(Default)]
-struct Faults(Vec<ProblemFault>);
+struct SchemaFaults(Vec<ProblemFault>);
 
-impl Faults {
+impl SchemaFaults {
     fn add(&mut self, at: &str, code: &'static str, detail: String) {
         if self.0.len() < NAMED {
             self.0.push(ProblemFault {
@@ -234,7 +234,7 @@ fn types(wanted: &Value) -> String {
     }
 }
 
-fn check_text(schema: &Value, text: &str, at: &str, faults: &mut Faults) {
+fn check_text(schema: &Value, text: &str, at: &str, faults: &mut SchemaFaults) {
     let length = text.chars().count() as u64;
     if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
         faults.add(
@@ -261,7 +261,7 @@ fn check_text(schema: &Value, text: &str, at: &str, faults: &mut Faults) {
     }
 }
 
-fn check_number(schema: &Value, number: &serde_json::Number, at: &str, faults: &mut Faults) {
+fn check_number(schema: &Value, number: &serde_json::Number, at: &str, faults: &mut SchemaFaults) {
     let Some(number) = number.as_f64() else {
         return;
     };
@@ -273,7 +273,7 @@ fn check_number(schema: &Value, number: &serde_json::Number, at: &str, faults: &
     }
 }
 
-fn check_length(schema: &Value, length: usize, at: &str, faults: &mut Faults) {
+fn check_length(schema: &Value, length: usize, at: &str, faults: &mut SchemaFaults) {
     let length = length as u64;
     if let Some(least) = schema["minItems"].as_u64().filter(|least| length < *least) {
         faults.add(

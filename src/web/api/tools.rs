@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::super::Web;
 use super::super::answer::Problem;
 use super::super::guard::PathSegment;
+use super::super::guard::TwoSegments;
 use super::access::Caller;
 use super::answers;
 use super::answers::Page;
@@ -20,13 +21,12 @@ use super::catalogue_bodies::ReviewBody;
 use super::catalogue_bodies::ToolFields;
 use super::catalogue_bodies::ToolPatch;
 use super::catalogue_bodies::read_review;
-use super::catalogue_shapes::Change;
-use super::catalogue_shapes::Tool;
+use super::catalogue_shapes::ChangeShape;
+use super::catalogue_shapes::ToolShape;
 use super::extract::Body;
 use super::extract::NoParameters;
 use super::extract::Patch;
 use super::extract::Query;
-use super::extract::TwoSegments;
 use super::extract::invalid_at;
 use super::operation::Need;
 use super::operation::Operation;
@@ -53,31 +53,31 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/tools", read, list)
             .named("listTools", "List tools, the newest first")
             .asks::<ToolsQuery>()
-            .pages::<Tool>("Tools, drafts before all."),
+            .pages::<ToolShape>("Tools, drafts before all."),
         Operation::post("/tools", Scope::CatalogueWrite, create)
             .named("createTool", "Add a tool")
             .explained("One that is there already is a conflict: PUT writes over it.")
             .asks::<WriteQuery>()
             .takes::<NewTool>()
-            .answers::<Tool>(201, "The tool.")
+            .answers::<ToolShape>(201, "The tool.")
             .with_header("Location", "Address of the tool.")
             .with_header("ETag", "Version of the tool.")
-            .answers::<Change>(200, "With dry_run: what would change.")
+            .answers::<ChangeShape>(200, "With dry_run: what would change.")
             .problems(&[409]),
         Operation::get("/tools/{slug}", read, show)
             .named("getTool", "Show a tool")
             .asks::<NoParameters>()
-            .answers::<Tool>(200, "The tool.")
+            .answers::<ToolShape>(200, "The tool.")
             .with_header("ETag", "Version of the tool."),
         Operation::put("/tools/{slug}", Scope::CatalogueWrite, replace)
             .named("putTool", "Write a tool, whether it is there or not")
             .explained("If-Match holds it to the version that was read.")
             .asks::<WriteQuery>()
             .takes::<ToolFields>()
-            .answers::<Tool>(200, "The tool.")
+            .answers::<ToolShape>(200, "The tool.")
             .with_header("ETag", "Version of the tool.")
-            .answers::<Change>(200, "With dry_run: what would change.")
-            .answers::<Tool>(201, "The tool, which is new.")
+            .answers::<ChangeShape>(200, "With dry_run: what would change.")
+            .answers::<ToolShape>(201, "The tool, which is new.")
             .with_header("Location", "Address of the tool.")
             .problems(&[409, 412]),
         Operation::patch("/tools/{slug}", Scope::CatalogueWrite, change)
@@ -85,9 +85,9 @@ pub fn operations() -> Vec<Operation> {
             .explained("A merge patch (RFC 7396). If-Match holds it to the version that was read.")
             .asks::<WriteQuery>()
             .merges::<ToolPatch>()
-            .answers::<Tool>(200, "The tool.")
+            .answers::<ToolShape>(200, "The tool.")
             .with_header("ETag", "Version of the tool.")
-            .answers::<Change>(200, "With dry_run: what would change.")
+            .answers::<ChangeShape>(200, "With dry_run: what would change.")
             .problems(&[409, 412]),
         Operation::delete("/tools/{slug}", Scope::CatalogueWrite, remove)
             .named("deleteTool", "Remove a tool with its reviews and votes")
@@ -107,9 +107,9 @@ pub fn operations() -> Vec<Operation> {
         .explained("A verdict of the panel that changes stands in its history.")
         .asks::<WriteQuery>()
         .takes::<ReviewBody>()
-        .answers::<Tool>(200, "The tool.")
+        .answers::<ToolShape>(200, "The tool.")
         .with_header("ETag", "Version of the tool.")
-        .answers::<Change>(200, "With dry_run: what would change.")
+        .answers::<ChangeShape>(200, "With dry_run: what would change.")
         .problems(&[409, 412]),
         Operation::get(
             "/tools/{slug}/panel-history",
@@ -204,7 +204,11 @@ async fn list(
         .await?;
     let now = web.app.now();
     Ok(Page {
-        rows: page.rows.iter().map(|row| Tool::listed(row, now)).collect(),
+        rows: page
+            .rows
+            .iter()
+            .map(|row| ToolShape::listed(row, now))
+            .collect(),
         next: page.next.map(|slug| slug.to_string()),
         count: None,
     }
@@ -226,7 +230,7 @@ async fn shown(web: &Web, slug: &Slug, status: StatusCode) -> Result<Response, P
     let known = known(web, slug).await?;
     let rated = web.app.storage.contender(slug, Timestamp::MAX_UTC).await?;
     let uses = web.app.storage.tool_uses(slug).await?;
-    let tool = Tool::stored(&known, rated.as_ref(), uses.last_sent, web.app.now());
+    let tool = ToolShape::stored(&known, rated.as_ref(), uses.last_sent, web.app.now());
     Ok(answers::with_etag(
         &tag(&known),
         answers::json(status, &tool)?,
@@ -266,7 +270,7 @@ impl Write<'_> {
         answers::check_match(headers, &present, false)?;
         if query.dry_run == Some(true) {
             let before = known.as_ref().map(|known| &known.entry);
-            return answers::ok(&Change::new(
+            return answers::ok(&ChangeShape::new(
                 before.is_some(),
                 tool_changes(before, Some(&tool)),
             ));

@@ -37,6 +37,7 @@ fn words(reason: Suppression) -> &'static str {
         Suppression::Erased => "erased on request",
         Suppression::Bounced => "mail was refused",
         Suppression::Complained => "complained",
+        Suppression::Manual => "put there by hand",
     }
 }
 

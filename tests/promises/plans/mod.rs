@@ -274,7 +274,7 @@ const FILL: &str = "
       with recursive n (i) as (select 1 union all select i + 1 from n where i < 500)
       select 'fill' || i, 'Tool', 'Data', 't', 'd', 'p', 'e', 0, 0 from n;
     insert into votes (tool, subscriber_id, verdict, voted_at)
-      select 'fill' || (1 + id % 500), id, 'ship', 0 from subscribers where id between 1000000 and 1020000;
+      select 'fill' || (1 + id % 500), id, 'ship', id from subscribers where id between 1000000 and 1020000;
     insert into bookmarks (tool, subscriber_id, saved_at, ships, skips)
       select 'fill' || (1 + id % 500), id, 0, 1, 1 from subscribers where id between 1000000 and 1020000;
     insert into visitor_votes (tool, visitor, network, verdict, voted_at)
