@@ -2,11 +2,11 @@
 # Judges of others look at the API: redocly and spectral read its document; schemathesis asks every operation by it, on SQLite and on PostgreSQL,
 # with a token that may do everything and with one that only reads. Needs npm, Python and PostgreSQL's programs.
 #
-#     tests/api/check.sh [PROGRAM]      SECONDS_EACH: how long schemathesis asks in each of the four runs (default 25)
+#     tests/api/check.sh [PROGRAM]      SECONDS_EACH: how long schemathesis asks in each of the four runs (default 35)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 program=$(realpath "${1:-$here/../../target/debug/verdicts}")
-seconds=${SECONDS_EACH:-25}
+seconds=${SECONDS_EACH:-35}
 tools=$here/../../target/api
 mkdir -p "$tools"
 if ! cmp -s "$here/requirements.txt" "$tools/.python"; then
@@ -28,7 +28,7 @@ document=$(realpath "$here/../../docs/openapi.json")
 dir=$(mktemp -d /tmp/verdicts-api.XXXXXX)
 started=()
 finish() {
-    for pid in "${started[@]}"; do
+    for pid in "${started[@]}" $(head -qn 1 "$dir/pg/data/postmaster.pid" 2>/dev/null); do
         kill "$pid" 2>/dev/null || true
     done
     wait 2>/dev/null || true
@@ -45,8 +45,7 @@ mkdir "$dir/pg"
 [ "$(id -u)" != 0 ] || chown nobody:nogroup "$dir/pg"
 (cd "$dir/pg" && as_owner "$pg/initdb" -D "$dir/pg/data" -U postgres -E UTF8 --auth trust >/dev/null)
 pg_port=$(free_port)
-(cd "$dir/pg" && exec setsid bash -c "$(declare -f as_owner); as_owner '$pg/postgres' -D '$dir/pg/data' -p $pg_port -k '$dir/pg' -c listen_addresses=127.0.0.1 -c fsync=off >'$dir/pg.log' 2>&1 & echo \$! >'$dir/pg.pid'")
-started+=("$(cat "$dir/pg.pid")")
+(cd "$dir/pg" && exec setsid bash -c "$(declare -f as_owner); as_owner '$pg/postgres' -D '$dir/pg/data' -p $pg_port -k '$dir/pg' -c listen_addresses=127.0.0.1 -c fsync=off >'$dir/pg.log' 2>&1 &")
 for _ in $(seq 100); do "$pg/pg_isready" -q -h 127.0.0.1 -p "$pg_port" && break; sleep 0.1; done
 "$pg/createdb" -h 127.0.0.1 -p "$pg_port" -U postgres verdicts
 

@@ -8,6 +8,7 @@ use axum::response::Response;
 use super::super::Web;
 use super::super::answer::Problem;
 use super::super::guard::PathSegment;
+use super::super::guard::TwoSegments;
 use super::access::Caller;
 use super::answers;
 use super::answers::Page;
@@ -15,7 +16,7 @@ use super::extract::Body;
 use super::extract::NoParameters;
 use super::extract::Patch;
 use super::extract::Query;
-use super::extract::TwoSegments;
+
 use super::idempotency::KeptInstead;
 use super::operation::Need;
 use super::operation::Operation;
