@@ -7,8 +7,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 program=$(realpath "${1:-$here/../../target/debug/verdicts}")
 seconds=${SECONDS_EACH:-35}
-tools=$here/../../target/api
-mkdir -p "$tools"
+mkdir -p "$here/../../target/api"
+tools=$(realpath "$here/../../target/api")
 if ! cmp -s "$here/requirements.txt" "$tools/.python"; then
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
@@ -69,9 +69,13 @@ judge() {
     for _ in $(seq 300); do curl -sf -o /dev/null "http://127.0.0.1:$port/readyz" && break; sleep 0.1; done
     for token in full read; do
         echo "--- $name, token $token"
-        "$tools/venv/bin/st" --config-file "$here/schemathesis.toml" run "http://127.0.0.1:$port/api/v1/openapi.json" \
-            -H "Authorization: Bearer $(cat "$dir/$name/$token")" --phases examples,coverage,fuzzing,stateful --mode all \
-            --max-examples 50 --max-time "$seconds" --generation-deterministic --workers 1 --no-color
+        # In a folder of its own, for it keeps notes where it stands.
+        (
+            cd "$dir/$name"
+            "$tools/venv/bin/st" --config-file "$here/schemathesis.toml" run "http://127.0.0.1:$port/api/v1/openapi.json" \
+                -H "Authorization: Bearer $(cat "$token")" --phases examples,coverage,fuzzing,stateful --mode all \
+                --max-examples 50 --max-time "$seconds" --generation-deterministic --workers 1 --no-color
+        )
     done
     if grep -q "panicked\|ERROR" "$dir/$name/serve.log"; then
         grep "panicked\|ERROR" "$dir/$name/serve.log" | head

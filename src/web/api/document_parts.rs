@@ -13,6 +13,7 @@ use super::operation::Taken;
 use super::patterns;
 use super::schema::Shape;
 use super::tags;
+use crate::domain::catalogue::Slug;
 
 /// Statuses that every operation may answer with, those with a parameter or a body, and what each means.
 pub const PROBLEMS: [(u16, &str, &str); 14] = [
@@ -103,7 +104,7 @@ fn segment_words(name: &str) -> &'static str {
 
 fn segment_schema(name: &str) -> Value {
     match name {
-        "slug" => json!({ "type": "string", "pattern": patterns::SLUG, "maxLength": 100 }),
+        "slug" => json!({ "type": "string", "pattern": patterns::SLUG, "maxLength": Slug::MAX }),
         "slot" => json!({ "type": "string", "pattern": patterns::SLOT }),
         "reviewer" => {
             json!({ "type": "string", "enum": crate::domain::catalogue::Reviewer::ALL })
