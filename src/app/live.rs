@@ -31,6 +31,11 @@ impl<T> Live<T> {
         (newest, count)
     }
 
+    /// Number of times that the value was replaced.
+    pub fn replaced(&self) -> usize {
+        self.newest().1
+    }
+
     /// Replaces the value for whoever asks from now on; `false` where it was replaced too often, and stays as it is.
     pub fn replace(&self, value: T) -> bool {
         let mut new = Box::new(Self::new(value));

@@ -18,6 +18,7 @@ use super::carry_over::carry_over;
 use super::hosts::CONNECT_MAX;
 use super::hosts::HostKind;
 use super::hosts::connect;
+use super::page_versions;
 use super::subscriber_list::POSTGRES_INDEXES;
 
 /// Pause between two looks at the session that migrates.
@@ -55,11 +56,17 @@ async fn run(migrations: &Migrator, connection: &mut PgConnection) -> Result<(),
     carried?;
     migrations.run(&mut *connection).await?;
     connection.lock().await?;
-    let indexed = sqlx::raw_sql(POSTGRES_INDEXES)
-        .execute(&mut *connection)
-        .await;
+    let made = async {
+        sqlx::raw_sql(POSTGRES_INDEXES)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::raw_sql(page_versions::POSTGRES)
+            .execute(&mut *connection)
+            .await
+    }
+    .await;
     connection.unlock().await?;
-    indexed?;
+    made?;
     Ok(())
 }
 

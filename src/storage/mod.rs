@@ -151,6 +151,7 @@ pub mod notifications;
 pub mod observations;
 mod opening;
 pub mod operator;
+mod page_versions;
 pub mod passkeys;
 pub mod people;
 pub mod personal_data;
@@ -290,6 +291,7 @@ impl Storage {
         }
         let mut tx = self.begin().await?;
         subscriber_list::make_on_sqlite(&mut tx).await?;
+        page_versions::make_on_sqlite(&mut tx).await?;
         if tx.is_postgres() {
             // Room for the two versions that a row of the ledger will have: they stay on its page, and no index is touched (heap-only
             // tuples). SQLite has no such thing; a ledger in partitions says it for each (docs/partitions.sql).

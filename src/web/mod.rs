@@ -20,6 +20,7 @@ mod leaving;
 mod links;
 mod mailbox;
 mod operations;
+mod page_cache;
 mod pages;
 mod pictures;
 mod preferences;
@@ -93,6 +94,7 @@ struct Web {
     attempts: Arc<Allowance>,
     choices: Arc<Allowance>,
     pictures: Arc<pictures::Pictures>,
+    page_cache: Arc<page_cache::PageCache>,
     strangers: Arc<guard::UntrustedProxies>,
     readiness: Arc<readiness::Readiness>,
     in_flight: Arc<connections::InFlight>,
@@ -246,6 +248,7 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
         attempts,
         choices,
         pictures: Arc::default(),
+        page_cache: Arc::default(),
         strangers: Arc::default(),
         readiness: Arc::default(),
         in_flight: Arc::default(),
@@ -254,8 +257,7 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
     };
     let site = || {
         Router::new()
-            .merge(pages::routes(&web.app.site))
-            .merge(browsing::routes())
+            .merge(kept_routes(&web))
             .merge(pictures::routes())
             .merge(joining::routes(&web.app.settings.signup.origins))
             .merge(embedding::routes())
@@ -306,6 +308,14 @@ async fn in_time(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => answer::Problem::out_of_time(LONGEST).into_response(),
     }
+}
+
+/// Public pages, which are kept as they were rendered last.
+fn kept_routes(web: &Web) -> Router<Web> {
+    let layer = axum::middleware::from_fn_with_state(web.clone(), page_cache::answer);
+    pages::routes(&web.app.site)
+        .merge(browsing::routes())
+        .route_layer(layer)
 }
 
 /// Those behind a token.

@@ -59,6 +59,7 @@ mod importing;
 mod inbound;
 mod joining;
 mod journey;
+mod kept_pages;
 mod lateness;
 mod leaving;
 mod limits;
