@@ -5,8 +5,8 @@
 //!
 //! - [`domain`]: the product's words and rules. `domain::pick` is its heart.
 //! - [`config`], [`telemetry`], [`dial`]: settings; logs and figures; the way to another host.
-//! - [`storage`], [`render`], [`mail`], [`identity`], [`outside`]: arms, strangers to one another: the database, templates, the way out,
-//!   what proves who somebody is, and the one HTTP client.
+//! - [`storage`], [`render`], [`mail`], [`identity`], [`outside`], [`content`]: arms, strangers to one another: the database, templates, the
+//!   way out, what proves who somebody is, the one HTTP client, and the reading of feeds and pages.
 //! - [`app`]: the use cases, where the arms meet. `app::delivery` sends what the ledger holds.
 //! - [`web`], [`schedule`], [`inbox`]: doors: a request, a tick or a mail becomes one use case.
 //! - [`cli`]: reads settings, builds the `App`, starts what was asked.
@@ -16,6 +16,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod content;
 pub mod dial;
 pub mod domain;
 pub mod identity;

@@ -35,6 +35,7 @@ pub mod keys;
 pub mod live;
 pub mod returns;
 mod secrets;
+pub mod sources;
 pub mod subscribing;
 pub mod tokens;
 pub mod users;

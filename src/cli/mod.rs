@@ -13,9 +13,11 @@ mod keys;
 mod operations;
 mod output;
 mod progress;
+mod proposals;
 mod relays;
 mod serve;
 mod settings;
+mod sources;
 mod stopping;
 mod subscribers;
 mod tokens;
@@ -66,6 +68,12 @@ enum Command {
     /// Tools, reviews and comparisons
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
+    /// Feeds, pages, documents and folders from which tools and comparisons come in
+    #[command(subcommand)]
+    Sources(sources::SourcesCommand),
+    /// What sources brought, to accept or reject
+    #[command(subcommand)]
+    Proposals(proposals::ProposalsCommand),
     /// The weekly digest
     #[command(subcommand)]
     Digest(digest::DigestCommand),
@@ -246,6 +254,8 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         }
         Command::Migrate => operations::migrate(open().await?, output).await,
         Command::Catalog(command) => command.run(open().await?, output).await,
+        Command::Sources(command) => command.run(open().await?, output).await,
+        Command::Proposals(command) => command.run(open().await?, output).await,
         Command::Digest(command) => command.run(open().await?, output).await,
         Command::Subscribers(command) => command.run(open().await?, output).await,
         Command::Users(command) => command.run(&*open().await?, output).await,

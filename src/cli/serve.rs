@@ -159,6 +159,11 @@ impl ServeArguments {
         }
         if has(ServeRole::Schedule) {
             roles.spawn(schedule::run(app.clone(), stop.clone()));
+            let (app, stop) = (app.clone(), stop.clone());
+            roles.spawn(async move {
+                app.pull_sources_until(&stop).await;
+                Ok(())
+            });
         }
         if has(ServeRole::Deliver) {
             let (app, stop) = (app.clone(), stop.clone());

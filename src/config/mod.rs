@@ -26,6 +26,7 @@ mod secret_url;
 mod shown;
 mod signup;
 mod site;
+mod sources;
 mod votes;
 mod webhooks_in;
 mod webhooks_out;
@@ -72,6 +73,7 @@ pub use secret_url::SecretUrl;
 pub use shown::ShownSetting;
 pub use signup::SignUpSettings;
 pub use site::SiteSettings;
+pub use sources::SourceSettings;
 pub use votes::VoteSettings;
 pub use webhooks_in::WebhookSettings;
 pub use webhooks_out::WebhooksOutSettings;
@@ -107,6 +109,8 @@ pub struct Settings {
     pub webhooks_out: WebhooksOutSettings,
     /// The feed of events.
     pub events: EventSettings,
+    /// Places from which tools and comparisons come in.
+    pub sources: SourceSettings,
     /// The publisher's web interface.
     pub desk: DeskSettings,
     /// The API.
@@ -211,6 +215,7 @@ impl Settings {
         self.inbound.check()?;
         self.webhooks_in.check()?;
         self.webhooks_out.check()?;
+        self.sources.check()?;
         self.desk.check()?;
         self.api.check()?;
         if self.desk.two_people && self.schedule.approval != Approval::Required {

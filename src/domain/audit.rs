@@ -46,6 +46,20 @@ super::named! {
         CatalogueRemoved => "catalogue.removed",
         /// The sample was taken out.
         SampleDropped => "catalogue.sample_dropped",
+        /// A source was added.
+        SourceAdded => "source.added",
+        /// A source's settings were changed.
+        SourceChanged => "source.changed",
+        /// A source was removed, with its proposals.
+        SourceRemoved => "source.removed",
+        /// A source was paused: it publishes nothing by itself.
+        SourcePaused => "source.paused",
+        /// A source's pause was ended.
+        SourceResumed => "source.resumed",
+        /// What a source brought was taken into the catalogue.
+        ProposalAccepted => "proposal.accepted",
+        /// What a source brought was refused.
+        ProposalRejected => "proposal.rejected",
         /// A file of subscribers was imported.
         SubscribersImported => "subscribers.imported",
         /// Subscribers were exported.
@@ -156,6 +170,10 @@ super::named! {
         User => "user",
         /// An API token, by its public part.
         Token => "token",
+        /// A source, by an opaque id.
+        Source => "source",
+        /// What a source brought, by an opaque id.
+        Proposal => "proposal",
         /// A saved filter of the list, by its slug.
         Segment => "segment",
         /// A recipient domain.

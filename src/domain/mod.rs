@@ -43,6 +43,7 @@ pub mod sealed_text;
 pub mod secret;
 pub mod shared_domains;
 pub mod slot;
+pub mod source;
 pub mod subject;
 pub mod subscriber;
 pub mod subscriber_filter;

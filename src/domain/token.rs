@@ -197,6 +197,26 @@ impl Secrets {
         self.id_named(b'j', text)
     }
 
+    /// The name of a source.
+    pub fn source_name(&self, source: i64) -> String {
+        self.name(b'q', source)
+    }
+
+    /// The source that [`Secrets::source_name`] gave that name; `None` for any other text.
+    pub fn source_named(&self, text: &str) -> Option<i64> {
+        self.id_named(b'q', text)
+    }
+
+    /// The name of what a source brought.
+    pub fn proposal_name(&self, proposal: i64) -> String {
+        self.name(b'p', proposal)
+    }
+
+    /// The proposal that [`Secrets::proposal_name`] gave that name; `None` for any other text.
+    pub fn proposal_named(&self, text: &str) -> Option<i64> {
+        self.id_named(b'p', text)
+    }
+
     /// The same for a row of the audit log: the place from which a page goes on.
     pub fn audit_name(&self, row: i64) -> String {
         self.name(b'a', row)

@@ -31,6 +31,8 @@ named! {
         BouncesHeld => "bounces_held",
         /// A webhook endpoint was disabled.
         WebhookDisabled => "webhook_disabled",
+        /// A source could not be read several times in a row.
+        SourceFailing => "source_failing",
     }
 }
 
@@ -45,6 +47,7 @@ impl UserNoticeKind {
             Self::BreakerOpen => "Sending over a relay is paused",
             Self::BouncesHeld => "Bounces wait for a decision",
             Self::WebhookDisabled => "A webhook endpoint was disabled",
+            Self::SourceFailing => "A source could not be read three times in a row",
         }
     }
 
@@ -58,6 +61,7 @@ impl UserNoticeKind {
             Self::BreakerOpen => "Sending is paused",
             Self::BouncesHeld => "Bounces are held",
             Self::WebhookDisabled => "A webhook endpoint is disabled",
+            Self::SourceFailing => "A source is failing",
         }
     }
 
@@ -69,6 +73,7 @@ impl UserNoticeKind {
             Self::Sent | Self::Skipped => role.may(Area::Results, AccessLevel::Read),
             Self::BouncesHeld => role.may(Area::Subscribers, AccessLevel::Write),
             Self::WebhookDisabled => role.may(Area::Settings, AccessLevel::Write),
+            Self::SourceFailing => role.may(Area::Catalogue, AccessLevel::Write),
         }
     }
 }
@@ -127,5 +132,6 @@ mod tests {
         assert_eq!(told(UserNoticeKind::BreakerOpen), "owner editor");
         assert_eq!(told(UserNoticeKind::BouncesHeld), "owner editor");
         assert_eq!(told(UserNoticeKind::WebhookDisabled), "owner");
+        assert_eq!(told(UserNoticeKind::SourceFailing), "owner editor writer");
     }
 }

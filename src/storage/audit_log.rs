@@ -35,6 +35,10 @@ pub(super) enum ChangeSubject<'a> {
     Subscriber(i64),
     /// By the number of their row; the log gets the opaque id.
     User(i64),
+    /// By the number of its row; the log gets the opaque id.
+    Source(i64),
+    /// By the number of its row; the log gets the opaque id.
+    Proposal(i64),
     /// A tool or a comparison, by its slug.
     Catalogue(&'a str),
     /// By its slug.
@@ -96,6 +100,14 @@ impl ChangeAuthor<'_> {
             ChangeSubject::User(id) => {
                 let name = self.names.map(|names| names.user_name(id));
                 (SubjectKind::User, name.unwrap_or_default())
+            }
+            ChangeSubject::Source(id) => {
+                let name = self.names.map(|names| names.source_name(id));
+                (SubjectKind::Source, name.unwrap_or_default())
+            }
+            ChangeSubject::Proposal(id) => {
+                let name = self.names.map(|names| names.proposal_name(id));
+                (SubjectKind::Proposal, name.unwrap_or_default())
             }
             ChangeSubject::Catalogue(slug) => (SubjectKind::Catalogue, slug.to_owned()),
             ChangeSubject::Segment(slug) => (SubjectKind::Segment, slug.to_owned()),

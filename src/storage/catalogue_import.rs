@@ -149,13 +149,31 @@ impl Storage {
         now: Timestamp,
     ) -> Result<Result<Imported, Vec<String>>, StorageError> {
         let mut tx = self.begin().await?;
+        let imported = self
+            .import_within(&mut tx, actor, (tools, comparisons), mode, now)
+            .await?;
+        if imported.is_ok() && !mode.dry_run {
+            tx.commit().await?;
+        }
+        Ok(imported)
+    }
+
+    /// The same within a transaction that the caller commits, unless it is only to tell.
+    pub(super) async fn import_within(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        (tools, comparisons): (&[Tool], &[Comparison]),
+        mode: ImportMode,
+        now: Timestamp,
+    ) -> Result<Result<Imported, Vec<String>>, StorageError> {
         let mut done = Imported::default();
         let slugs: Vec<&Slug> = tools
             .iter()
             .map(|tool| &tool.slug)
             .chain(comparisons.iter().flat_map(|c| [&c.left, &c.right]))
             .collect();
-        let known = tools_by_slug(&mut tx, &slugs).await?;
+        let known = tools_by_slug(tx, &slugs).await?;
         let given: HashSet<&Slug> = tools.iter().map(|tool| &tool.slug).collect();
         let is_there =
             |slug: &Slug| given.contains(slug) || (!mode.replace && known.contains_key(slug));
@@ -169,7 +187,7 @@ impl Storage {
         if !faults.is_empty() {
             return Ok(Err(faults));
         }
-        let spellings = spellings(&mut tx, tools, mode.replace).await?;
+        let spellings = spellings(tx, tools, mode.replace).await?;
         for tool in tools {
             let before = known.get(&tool.slug);
             let mut whole = match before {
@@ -179,38 +197,35 @@ impl Storage {
             if let Some(first) = spellings.get(&category_key(&whole.category)) {
                 whole.category.clone_from(first);
             }
-            write_tool(&mut tx, &whole, before, &mut done, now).await?;
+            write_tool(tx, &whole, before, &mut done, now).await?;
             match before {
                 Some(before) if mode.corrections => {
-                    correct_panel(&mut tx, before, &whole, now).await?;
+                    correct_panel(tx, before, &whole, now).await?;
                 }
-                _ => note_panel(&mut tx, &whole, now).await?,
+                _ => note_panel(tx, &whole, now).await?,
             }
         }
         for comparison in comparisons {
-            write_comparison(&mut tx, comparison, &mut done, now).await?;
+            write_comparison(tx, comparison, &mut done, now).await?;
         }
         if mode.replace {
             let kept: HashSet<&str> = comparisons.iter().map(|c| c.slug.as_str()).collect();
             let all: Vec<(String,)> = all!(tx, "select slug from comparisons order by slug")?;
             for (slug,) in all.iter().filter(|(slug,)| !kept.contains(slug.as_str())) {
-                remove_comparison(&mut tx, slug, &mut done).await?;
+                remove_comparison(tx, slug, &mut done).await?;
             }
             let kept: HashSet<&str> = given.iter().map(|slug| slug.as_str()).collect();
             let all: Vec<(String,)> = all!(tx, "select slug from tools order by slug")?;
             for (slug,) in all.iter().filter(|(slug,)| !kept.contains(slug.as_str())) {
-                remove_tool(&mut tx, slug, &mut done).await?;
+                remove_tool(tx, slug, &mut done).await?;
             }
         }
-        if !mode.dry_run {
-            if !done.differences.is_empty() {
-                let detail = done.logged();
-                tell_entries(&mut tx, &done, now).await?;
-                self.author(actor)
-                    .note(&mut tx, AuditAction::CatalogueImported, None, &detail, now)
-                    .await?;
-            }
-            tx.commit().await?;
+        if !mode.dry_run && !done.differences.is_empty() {
+            let detail = done.logged();
+            tell_entries(tx, &done, now).await?;
+            self.author(actor)
+                .note(tx, AuditAction::CatalogueImported, None, &detail, now)
+                .await?;
         }
         Ok(Ok(done))
     }

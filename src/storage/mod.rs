@@ -4,7 +4,7 @@
 //! public function is a whole unit of work with its own transaction, which never leaves this module. In reading order:
 //!
 //! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`, `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
-//! - Catalogue: [`catalogue`], [`catalogue_import`] and [`catalogue_edit`] with `changes` and `catalogue_removal`, [`catalogue_list`], [`votes`], [`browsing`], [`bookmarks`].
+//! - Catalogue: [`catalogue`], [`catalogue_import`] and [`catalogue_edit`] with `changes` and `catalogue_removal`, [`catalogue_list`], [`sources`] with [`proposals`], [`votes`], [`browsing`], [`bookmarks`].
 //! - Subscribers: [`subscribers`] with `history`, [`quotas`] and `transactional`, [`reminders`], [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`], [`growth`] with [`growth_figures`].
 //! - Digests: [`digests`] with [`drafts`] and [`approvals`], [`publishing`] with [`variants`] and [`corrections`], [`digest_results`] with [`roll_ups`].
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`] judges leases; [`relays`], [`failed_deliveries`], [`retrying`], [`waits`], [`audit`].
@@ -157,6 +157,7 @@ pub mod people;
 pub mod personal_data;
 mod pinned_connection;
 pub mod preferences;
+pub mod proposals;
 pub mod publishing;
 pub mod quotas;
 pub mod refusal_groups;
@@ -176,6 +177,7 @@ mod session;
 pub mod sessions;
 pub mod set_aside;
 pub mod settings;
+pub mod sources;
 mod statistics;
 pub mod subscriber_list;
 pub mod subscribers;

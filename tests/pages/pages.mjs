@@ -222,6 +222,10 @@ async function* desk(site) {
     yield { name: 'desk-comparison-twin', path: '/desk/comparisons/new', post: { left: 'right-to-left', right: 'long-words' }, status: 422, as };
     yield { name: 'desk-comparison', path: '/desk/comparisons/long-words-vs-right-to-left/edit', as };
     yield { name: 'desk-catalogue-import', path: '/desk/catalogue/import', as };
+    yield { name: 'desk-sources', path: '/desk/sources', as };
+    yield { name: 'desk-source-new', path: '/desk/sources/new', as };
+    yield { name: 'desk-source-refused', path: '/desk/sources/new', post: { name: LONG.slice(0, 80), kind: 'page', url: 'ftp://x', mode: 'review', what: 'save' }, status: 422, as };
+    yield { name: 'desk-proposals', path: '/desk/proposals', as };
     yield { name: 'desk-settings', path: '/desk/settings', as };
     yield { name: 'desk-setting', path: '/desk/settings/picker.min_items', as };
     yield { name: 'desk-setting-refused', path: '/desk/settings/picker.min_items', post: { value: 'many' }, status: 422, as };

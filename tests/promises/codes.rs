@@ -29,6 +29,9 @@ use verdicts::domain::job::JobKind;
 use verdicts::domain::job::JobState;
 use verdicts::domain::pick_reason::PickReason;
 use verdicts::domain::reader::UnsubscribeReason;
+use verdicts::domain::source::ProposalState;
+use verdicts::domain::source::SourceKind;
+use verdicts::domain::source::SourceMode;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::domain::subscriber::Suppression;
 use verdicts::domain::user::CeremonyKind;
@@ -61,7 +64,7 @@ fn are_reasons(text: &str) -> bool {
 type Code = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Columns that hold codes, each with the enum that is the list of them.
-const CODES: [Code; 48] = [
+const CODES: [Code; 51] = [
     ("attempt_totals", "kind", is::<MailClass>),
     ("attempt_totals", "outcome", is::<AttemptOutcome>),
     ("deliveries", "kind", is::<DeliveryKind>),
@@ -83,6 +86,7 @@ const CODES: [Code; 48] = [
     ("jobs", "state", is::<JobState>),
     ("mailbox_retries", "step", is::<MailboxStep>),
     ("picks", "reasons", are_reasons),
+    ("proposals", "state", is::<ProposalState>),
     ("refusal_groups", "decision", is::<Decision>),
     ("refusal_groups", "held_by", is::<HeldBy>),
     ("refusal_groups", "state", is::<RefusalGroupState>),
@@ -90,6 +94,8 @@ const CODES: [Code; 48] = [
     ("refusals", "outcome", is::<RefusalOutcome>),
     ("reviews", "reviewer", is::<Reviewer>),
     ("reviews", "verdict", is::<Verdict>),
+    ("sources", "kind", is::<SourceKind>),
+    ("sources", "mode", is::<SourceMode>),
     ("subscribers", "state", is::<SubscriberState>),
     ("suppression_removals", "reason", is::<Suppression>),
     ("suppressions", "reason", is::<Suppression>),
@@ -118,7 +124,7 @@ const CODES: [Code; 48] = [
 ];
 
 /// Tables with codes that a database of before the baseline did not have.
-pub const YOUNGER: [&str; 15] = [
+pub const YOUNGER: [&str; 17] = [
     "ceremonies",
     "challenges",
     "digest_notes",
@@ -126,7 +132,9 @@ pub const YOUNGER: [&str; 15] = [
     "events",
     "growth_events",
     "jobs",
+    "proposals",
     "sessions",
+    "sources",
     "unsubscribe_reasons",
     "user_mails",
     "user_notice_mutes",

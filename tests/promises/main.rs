@@ -102,6 +102,7 @@ mod several_hosts;
 mod signing;
 mod slow_clients;
 mod snapshots;
+mod sources;
 mod stalls;
 mod standing;
 mod starting;

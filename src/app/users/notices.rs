@@ -11,6 +11,7 @@ use crate::domain::actor::Actor;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
 use crate::domain::digest_note::NoteKind;
+use crate::domain::source::FAILURES_TOLD;
 use crate::domain::user::User;
 use crate::domain::user_notice::UNAPPROVED_BEFORE;
 use crate::domain::user_notice::UserNotice;
@@ -39,6 +40,7 @@ impl App {
         }
         self.notify_of_breakers(now).await?;
         self.notify_of_webhooks(now).await?;
+        self.notify_of_sources(now).await?;
         for held in self.held_refusals(None).await? {
             let said = format!(
                 "{} refusals of the {} {} are held, and the subscriptions of {} readers wait for a decision. `verdicts bounces accept` ends them, `verdicts bounces dismiss` keeps them.",
@@ -168,6 +170,30 @@ impl App {
             let subject = format!("{name} {}", at.timestamp_millis());
             let path = format!("/desk/webhooks/{name}");
             self.notify(UserNoticeKind::WebhookDisabled, &subject, &said, &path, now)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Tells of each source that failed several times in a row, once for each row.
+    async fn notify_of_sources(&self, now: Timestamp) -> Result<(), Failure> {
+        for source in self.storage.sources().await? {
+            let Some(since) = source
+                .failing_since
+                .filter(|_| source.failures >= FAILURES_TOLD)
+            else {
+                continue;
+            };
+            let name = self.source_name(source.id);
+            let said = format!(
+                "The source \"{}\" could not be read {} times in a row. The last reason: {} Nothing in the catalogue changes by that; it is asked again by itself, less and less often.",
+                source.draft.name,
+                source.failures,
+                source.last_error.as_deref().unwrap_or("none was given.")
+            );
+            let subject = format!("{name} {}", since.timestamp_millis());
+            let path = format!("/desk/sources/{name}");
+            self.notify(UserNoticeKind::SourceFailing, &subject, &said, &path, now)
                 .await?;
         }
         Ok(())

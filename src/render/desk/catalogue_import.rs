@@ -21,9 +21,9 @@ pub struct CountLine {
 
 /// A value before and after.
 pub struct ChangedField {
-    field: String,
-    before: String,
-    after: String,
+    pub(super) field: String,
+    pub(super) before: String,
+    pub(super) after: String,
 }
 
 impl ChangedField {

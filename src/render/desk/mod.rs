@@ -1,5 +1,5 @@
 //! The desk's pages. What stands around each is here; signing in is in [`gate`], [`passkeys`] and [`providers`], one's own account in [`account`], users in [`users`], webhook endpoints in [`webhooks`], API tokens in [`tokens`](tokens()),
-//! subscribers in [`subscribers`] and [`subscriber`], tools and comparisons in [`catalogue`] and [`catalogue_import`], a week and its mail in [`week`], its text in [`write`], its results in [`results`]; charts are drawn in [`chart`].
+//! subscribers in [`subscribers`] and [`subscriber`], tools and comparisons in [`catalogue`] and [`catalogue_import`], sources and proposals in [`sources`], a week and its mail in [`week`], its text in [`write`], its results in [`results`]; charts are drawn in [`chart`].
 
 mod account;
 mod catalogue;
@@ -15,6 +15,7 @@ mod passkeys;
 mod providers;
 mod results;
 mod settings;
+mod sources;
 mod subscriber;
 mod subscribers;
 mod tokens;
@@ -114,6 +115,20 @@ pub use settings::SettingLine;
 pub use settings::SettingSection;
 pub use settings::setting;
 pub use settings::settings;
+pub use sources::ProposalLine;
+pub use sources::ProposalPageView;
+pub use sources::ProposalsView;
+pub use sources::QuestionField;
+pub use sources::RemarkLine;
+pub use sources::SourceFields;
+pub use sources::SourceFormView;
+pub use sources::SourceLine;
+pub use sources::TriedEntry;
+pub use sources::TriedView;
+pub use sources::proposal;
+pub use sources::proposals;
+pub use sources::source;
+pub use sources::sources;
 pub use subscriber::ConsentView;
 pub use subscriber::HistoryLine;
 pub use subscriber::ReportView;
@@ -266,6 +281,18 @@ const PLACES: [DeskPlace; 7] = [
                 "Import",
                 Area::Catalogue,
                 AccessLevel::Write,
+            ),
+            part(
+                "/desk/proposals",
+                "Proposals",
+                Area::Catalogue,
+                AccessLevel::Read,
+            ),
+            part(
+                "/desk/sources",
+                "Sources",
+                Area::Catalogue,
+                AccessLevel::Read,
             ),
         ],
     },

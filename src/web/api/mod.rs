@@ -4,7 +4,7 @@
 //! [`access`] (tokens, scopes, pace), [`extract`] with [`schema`] and [`patterns`] (bodies and queries, held to the document),
 //! [`answers`] (pages, entity tags), [`idempotency`], [`document`] (OpenAPI) with [`document_parts`], [`tags`] and [`reference`], then a file per resource: [`root`], [`jobs`], [`tools`] and [`comparisons`] with [`catalogue_shapes`] and [`catalogue_bodies`], [`catalogue`],
 //! [`digests`] and [`digest_acts`] with [`digest_shapes`], [`deliveries`], [`subscribers`] and [`subscriber_new`] with [`subscriber_shapes`], [`subscriber_records`]
-//! and [`subscriber_files`], [`segments`], [`suppressions`], [`stats`], [`votes`], [`audit`], [`settings`],
+//! and [`subscriber_files`], [`segments`], [`suppressions`], [`stats`], [`votes`], [`audit`], [`settings`], [`sources`] and [`proposals`],
 //! [`webhook_endpoints`] with [`webhook_shapes`], [`events`].
 //!
 //! # Adding a resource
@@ -39,11 +39,13 @@ mod idempotency;
 mod jobs;
 mod operation;
 mod patterns;
+mod proposals;
 mod reference;
 mod root;
 mod schema;
 mod segments;
 mod settings;
+mod sources;
 mod stats;
 mod subscriber_files;
 mod subscriber_new;
@@ -105,6 +107,8 @@ fn operations() -> Vec<Operation> {
         votes::operations(),
         audit::operations(),
         settings::operations(),
+        sources::operations(),
+        proposals::operations(),
         jobs::operations(),
         webhook_endpoints::operations(),
         events::operations(),

@@ -216,7 +216,7 @@ fn differences(
     Ok(desk::catalogue_import(frame, view)?)
 }
 
-fn difference_line(difference: &Difference) -> DifferenceLine {
+pub(super) fn difference_line(difference: &Difference) -> DifferenceLine {
     DifferenceLine {
         change: difference.change,
         mood: match difference.change {

@@ -1,7 +1,7 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands, with [`operation_table`]), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`tokens`], [`settings`], [`audit`], [`diagnostics`], [`webhooks`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`] with [`uploads`], [`bulk`] and [`jobs`], [`catalogue_list`], [`tool_edit`] with [`tool_view`], [`comparison_edit`] with [`entry_form`], [`catalogue_import`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`], [`results`], [`growth`], [`deliverability`] with [`deliverability_view`] and [`suppressions`].
+//! answer with), then a file per resource: [`sign_in`], [`passkeys`], [`oidc`], [`first_run`], [`account`], [`users`], [`tokens`], [`settings`], [`audit`], [`diagnostics`], [`webhooks`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`] with [`uploads`], [`bulk`] and [`jobs`], [`catalogue_list`], [`tool_edit`] with [`tool_view`], [`comparison_edit`] with [`entry_form`], [`catalogue_import`], [`sources`] with [`source_form`], [`proposals`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`], [`results`], [`growth`], [`deliverability`] with [`deliverability_view`] and [`suppressions`].
 
 mod access;
 mod account;
@@ -26,10 +26,13 @@ mod oidc;
 mod operation_table;
 mod passkeys;
 mod prepare_view;
+mod proposals;
 mod results;
 mod review;
 mod settings;
 mod sign_in;
+mod source_form;
+mod sources;
 mod subscriber;
 mod subscriber_change;
 mod subscriber_new;
@@ -307,6 +310,7 @@ fn table() -> Vec<Route> {
         Route::post("/desk/account/sessions/end", own, account::end_sessions),
     ];
     routes.extend(catalogue_table());
+    routes.extend(sources::table());
     routes.extend(operation_table::operation_table());
     routes.extend(webhooks::table());
     routes

@@ -299,6 +299,11 @@ const FILL: &str = "
       select 'f' || id, id, id, 'raw', 0 from subscribers where id between 1000000 and 1020000;
     insert into inbound_unmatched (fingerprint, received_at, channel, report, email_key, tried_with)
       select 'f' || id, id, 'imap', '{}', id || '@example.org', 't' || id from subscribers where id between 1000000 and 1020000;
+    insert into sources (id, name, kind, url, host, mapping, mode, every_seconds, created_at, next_at)
+      select id, 's' || id, 'feed', 'u', 'h' || id, '{}', 'review', 3600, 0, id from subscribers where id between 1000000 and 1000499;
+    insert into proposals (id, source_id, guid, url, title, content, content_sha256, version, remarks, state, seen_at, changed_at)
+      select id, 1000000 + id % 500, 'g' || id, 'u' || id, 't', '{}', 'h', 1, '[]', case when id % 500 = 0 then 'new' else 'accepted' end, 0, 0
+      from subscribers where id between 1000000 and 1020000;
     insert into mailbox_retries (mailbox, validity, uid, step, reason, tries, first_at, next_at)
       select 'm' || (id % 500), 1, id, 'fetch', 'r', 1, 0, 0 from subscribers where id between 1000000 and 1020000;
     insert into users (id, email, email_key, name, role, created_at)

@@ -8,6 +8,7 @@
 pub mod api;
 pub mod authenticator;
 pub mod catalogue;
+pub mod content_host;
 pub mod desk;
 pub mod dns;
 pub mod hook_sink;
