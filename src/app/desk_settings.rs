@@ -42,8 +42,7 @@ pub struct SettingView {
 impl App {
     /// Keeps where each setting of file and environment comes from, for the desk to show.
     pub fn note_origins(&self, shown: Vec<ShownSetting>) {
-        // A second start of one process is none.
-        let _ = self.origins.set(shown);
+        self.origins.replace(shown);
     }
 
     /// Takes over what was set at the desk since the last look, here or by another process; `true` if anything was. A value that can
@@ -59,6 +58,13 @@ impl App {
             }
             seen.clone_from(&values);
         }
+        self.put_in_force(&values)?;
+        tracing::info!(count = values.len(), "took over the settings of the desk");
+        Ok(true)
+    }
+
+    /// Puts the settings of file and environment in force, with these of the desk.
+    pub(super) fn put_in_force(&self, values: &[(String, String)]) -> Result<(), Failure> {
         let texts = || {
             values
                 .iter()
@@ -86,8 +92,7 @@ impl App {
             );
         }
         self.letters.forget();
-        tracing::info!(count = values.len(), "took over the settings of the desk");
-        Ok(true)
+        Ok(())
     }
 
     /// Settings with what is made of them: the times of pick and send, and the site. The zone is not the desk's to set.
@@ -129,7 +134,7 @@ impl App {
         Ok(views(
             &self.base_settings,
             &self.settings,
-            self.origins.get().map_or(&[], Vec::as_slice),
+            &self.origins,
             &set,
         ))
     }

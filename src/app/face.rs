@@ -29,7 +29,7 @@ pub(super) fn site(
         has_mailbox: relays
             .iter()
             .any(|relay| relay.transport.mailbox().is_some())
-            && settings.site.listen.ip().is_loopback(),
+            && settings.mail.shows_mailbox(settings.site.listen.ip()),
         face: face(&settings.site)?,
     })
 }

@@ -7,15 +7,16 @@
 //! - [`issue`]: the week's issue, from the pick to its publication.
 //! - [`delivery`]: the sender, its relays and breakers, and the reasons why mail waits.
 //! - [`returns`]: what comes back, and what it means for its reader.
-//! - [`checks`]: `doctor`, metrics, upkeep.
+//! - [`checks`]: `doctor`, metrics, upkeep, what is kept.
 //! - [`jobs`]: imports, exports and changes of many, with progress.
 //! - [`users`]: people who run the newsletter; [`tokens`] with [`idempotency`]: programs that act for them; [`audit_log`]: what they changed.
 //! - [`webhooks_out`]: events, told to other programs.
 //!
-//! Beside them: [`growth`] (who joins and who leaves), [`deliverability`] (what comes back, DNS), [`views`] (things as programs see them), `failure` (errors with a kind), `secrets` and [`keys`] (what signs), [`connections`]
+//! Beside them: [`growth`] (who joins and who leaves), [`deliverability`] (what comes back, DNS), [`views`] (things as programs see them), [`backup`] (copies, and the way back), `failure` (errors with a kind), `secrets` and [`keys`] (what signs), [`connections`]
 //! (places at the doors).
 
 pub mod audit_log;
+pub mod backup;
 pub mod catalogue;
 pub mod catalogue_upload;
 pub mod check_result;
@@ -33,6 +34,8 @@ pub mod issue;
 pub mod jobs;
 pub mod keys;
 pub mod live;
+pub mod pulse;
+mod reloading;
 pub mod returns;
 mod secrets;
 pub mod sources;
@@ -112,9 +115,9 @@ pub struct App {
     /// The settings in force.
     pub settings: Live<Settings>,
     /// The settings as file and environment have them.
-    pub(crate) base_settings: Settings,
+    pub(crate) base_settings: Live<Settings>,
     /// Origins of these, once they are known.
-    pub(crate) origins: OnceLock<Vec<ShownSetting>>,
+    pub(crate) origins: Live<Vec<ShownSetting>>,
     /// The desk's settings at the last look.
     pub(crate) desk_seen: Mutex<Vec<(String, String)>>,
     /// Pages may read straight from it; writes go through the use cases.
@@ -125,7 +128,7 @@ pub struct App {
     pub(crate) secrets: Secrets,
     /// The ways out; never none.
     pub(crate) relays: Vec<Arc<Relay>>,
-    pub(crate) signing: Signing,
+    pub(crate) signing: Live<Signing>,
     pub(crate) from: Mailbox,
     pub(crate) reply_to: Option<Mailbox>,
     /// The envelope's sender: where bounces go.
@@ -134,6 +137,8 @@ pub struct App {
     pub(crate) returns: Option<Account>,
     pub(crate) pick_times: Live<Timetable>,
     pub(crate) send_times: Live<Timetable>,
+    /// Zone of the times that a command prints, where it is not the site's.
+    pub(crate) shown_zone: OnceLock<Zone>,
     /// The rules of time zones.
     pub(crate) zones: checks::zones::Zones,
     pub(crate) letters: delivery::template_cache::TemplateCache,
@@ -151,6 +156,8 @@ pub struct App {
     pub(crate) minutes: delivery::SendStats,
     /// Number of mails of a send to each domain, not written yet.
     pub(crate) sends: delivery::Sends,
+    /// Signs of life of this process's roles.
+    pub pulse: pulse::Pulse,
     /// State of this process's sender.
     pub sending: delivery::SendStatus,
     /// Rung when there is something to deliver.
@@ -243,7 +250,7 @@ impl App {
             clock,
             secrets,
             relays: parts.relays,
-            signing: parts.signing,
+            signing: Live::new(parts.signing),
             from: parts.from,
             reply_to: parts.reply_to,
             return_path: parts.return_path,
@@ -259,6 +266,7 @@ impl App {
             hooks: webhooks_out::WebhookSender::new(&settings)?,
             minutes: delivery::SendStats::default(),
             sends: delivery::Sends::default(),
+            pulse: pulse::Pulse::default(),
             sending: delivery::SendStatus::default(),
             doorbell: Notify::new(),
             said: delivery::waiting::StallNotices::default(),
@@ -267,8 +275,9 @@ impl App {
             passkeys: passkeys(&settings),
             providers,
             jobs: jobs::Jobs::default(),
-            base_settings: settings.clone(),
-            origins: OnceLock::new(),
+            base_settings: Live::new(settings.clone()),
+            origins: Live::new(Vec::new()),
+            shown_zone: OnceLock::new(),
             desk_seen: Mutex::default(),
             settings: Live::new(settings),
         }))
@@ -337,12 +346,15 @@ impl App {
         &self.relays[0].transport
     }
 
-    /// The folder of mails, where the transport is one and may be shown: on a loopback address only.
+    /// The folder of mails, where the transport is one and may be shown to somebody.
     pub fn mailbox(&self) -> Option<&crate::mail::Maildir> {
         self.relays
             .iter()
             .find_map(|relay| relay.transport.mailbox())
-            .filter(|_| self.settings.site.listen.ip().is_loopback())
+            .filter(|_| {
+                let mail = &self.settings.mail;
+                mail.shows_mailbox(self.settings.site.listen.ip())
+            })
     }
 
     /// The mailbox that mail comes back to, if it is one at another server (`inbound.imap`).

@@ -112,6 +112,14 @@ fn from_texts(texts: &[Secret]) -> Result<Secrets, Failure> {
     })
 }
 
+/// The one in the file beside a SQLite database, for a backup; on PostgreSQL it is in the database.
+pub(super) fn beside(settings: &Settings) -> Result<Option<Secret>, Failure> {
+    match sqlite_file(settings.database.url.expose()) {
+        Some(database) => read_file(&file_of(&database)),
+        None => Ok(None),
+    }
+}
+
 /// The one beside the database, if there is one.
 async fn kept(settings: &Settings, storage: &Storage) -> Result<Option<Secret>, Failure> {
     match sqlite_file(settings.database.url.expose()) {

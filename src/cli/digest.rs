@@ -3,6 +3,7 @@
 pub(super) mod draft;
 mod failed;
 mod results;
+mod resume;
 mod review;
 pub(super) mod send;
 
@@ -24,7 +25,6 @@ use crate::app::issue::approving::ApprovalOrder;
 use crate::app::issue::digests::DigestStatus;
 use crate::app::issue::edition::Edition;
 use crate::app::issue::edition::Outlook;
-use crate::app::issue::preflight::Preflight;
 use crate::app::views::AuditView;
 use crate::app::views::DigestStatusView;
 use crate::app::views::DigestView;
@@ -151,16 +151,7 @@ pub enum DigestCommand {
         id: Slot,
     },
     /// Resume sending a paused digest
-    Resume {
-        #[arg(value_parser = parse_digest)]
-        id: Slot,
-        /// Resume even if the preflight check fails
-        #[arg(long)]
-        force: bool,
-        /// Send a digest that is sent once more to those whose delivery was given up after retries
-        #[arg(long, conflicts_with = "force")]
-        failed: bool,
-    },
+    Resume(resume::ResumeArguments),
     /// Cancel a digest; undelivered mails will not be sent
     Cancel {
         #[arg(value_parser = parse_digest)]
@@ -227,18 +218,7 @@ impl DigestCommand {
                 let status = app.pause_digest(&Actor::cli(), id).await?;
                 show(&app, &status, None, output)?;
             }
-            Self::Resume {
-                id, failed: true, ..
-            } => results::retry(&app, id, output).await?,
-            Self::Resume { id, force, .. } => {
-                let preflight = if force {
-                    Preflight::Forced
-                } else {
-                    Preflight::Heeded
-                };
-                let status = app.resume_digest(&Actor::cli(), id, preflight).await?;
-                show(&app, &status, None, output)?;
-            }
+            Self::Resume(resume) => resume.run(&app, output).await?,
             Self::Cancel { id } => {
                 let status = app.cancel_digest(&Actor::cli(), id).await?;
                 show(&app, &status, None, output)?;

@@ -5,17 +5,22 @@
 //! [`users`], [`tokens`], [`keys`], [`operations`]; [`output`] has what they share.
 
 mod audit;
+mod backup;
 mod bounces;
 mod catalog;
 mod digest;
+mod examples;
+mod health;
 mod inbound;
 mod keys;
+mod manual;
 mod operations;
 mod output;
 mod progress;
 mod proposals;
 mod relays;
 mod serve;
+mod service_manager;
 mod settings;
 mod sources;
 mod stopping;
@@ -23,20 +28,25 @@ mod subscribers;
 mod tokens;
 mod turns;
 mod users;
+mod version;
 mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::CommandFactory as _;
+use clap::FromArgMatches as _;
 use clap::Parser;
 use clap::Subcommand;
+use tokio::sync::Notify;
 
 use crate::app::App;
 use crate::app::Clock;
 use crate::app::Failure;
 use crate::app::FailureKind;
 use crate::config;
+use crate::config::Settings;
 use crate::telemetry;
 use output::Hangup;
 use output::Output;
@@ -53,6 +63,9 @@ struct Arguments {
     /// Print one JSON document
     #[arg(long, global = true)]
     json: bool,
+    /// Print times in UTC instead of site.timezone; JSON always has UTC
+    #[arg(long, global = true)]
+    utc: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -126,22 +139,57 @@ enum Command {
         #[command(subcommand)]
         change: Option<settings::ConfigChange>,
     },
+    /// Write the database, its secret and its settings into one file while the service runs; or check such a file
+    ///
+    /// The file is a tar archive, compressed with zstd, and encrypted with age where --encrypt names recipients. On PostgreSQL it runs
+    /// pg_dump, of the server's version or newer.
+    Backup(backup::BackupArguments),
+    /// Make a database of a backup again; it holds all that was on its way
+    Restore(backup::RestoreArguments),
+    /// Ask a running service for its state; fails unless it is ready
+    ///
+    /// For health checks of containers and for scripts: it needs no other program, and opens no database.
+    Health(health::HealthArguments),
+    /// Print the script that completes commands and options in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the pages of the manual, one for each command
+    Man {
+        /// The folder for the pages; it is made if it is not there
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+/// The whole command line, with examples.
+fn command() -> clap::Command {
+    examples::add(Arguments::command())
+}
+
+/// Reads the command line of this process; on wrong usage, or where help is asked for, it says so and ends.
+fn parse() -> Arguments {
+    let matches = command().get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
-    let serves = matches!(arguments.command, Command::Serve(_));
-    telemetry::log_to_stderr(if serves { "info" } else { "warn" });
-    let output = Output {
-        json: arguments.json,
+    let asks_version = version::asked();
+    let arguments = match asks_version {
+        Some(_) => None,
+        None => Some(parse()),
     };
+    let command = arguments.as_ref().map(|arguments| &arguments.command);
+    let serves = matches!(command, Some(Command::Serve(_)));
+    telemetry::log_to_stderr(if serves { "info" } else { "warn" });
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if !serves {
         // A command does one thing; a second thread would be woken for nothing.
         runtime.worker_threads(1);
     }
-    let caller = if matches!(arguments.command, Command::Inbound(_)) {
+    let caller = if matches!(command, Some(Command::Inbound(_))) {
         Caller::MailServer
     } else {
         Caller::Person
@@ -153,7 +201,12 @@ pub fn run() -> ExitCode {
             return exit_code(&FailureKind::Internal, caller);
         }
     };
-    let done = runtime.block_on(dispatch(arguments, output));
+    let done = runtime.block_on(async {
+        match (arguments, asks_version) {
+            (Some(arguments), _) => dispatch(arguments).await,
+            (None, output) => version::print(output.unwrap_or(Output { json: false })).await,
+        }
+    });
     // A look-up of the system's that nobody waits for any more goes on for as long as it likes.
     runtime.shutdown_timeout(LAST_WORK);
     match done {
@@ -202,6 +255,14 @@ fn exit_code(kind: &FailureKind, caller: Caller) -> ExitCode {
 }
 
 impl Command {
+    /// Takes fewer connections to the database where many processes run at once.
+    fn limit_connections(&self, settings: &mut Settings) {
+        if matches!(self, Self::Inbound(_)) {
+            let connections = &mut settings.database.connections;
+            *connections = inbound::CONNECTIONS.min(*connections);
+        }
+    }
+
     /// Returns whether a SQLite database that is not there is made: by what sets an installation up, and by nothing else.
     fn makes_database(&self) -> bool {
         match self {
@@ -215,16 +276,28 @@ impl Command {
     }
 }
 
-async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Failure> {
+/// Runs what needs no settings: packages are made where there are none.
+fn without_settings(command: &Command, output: Output) -> Option<Result<ExitCode, Failure>> {
+    match command {
+        Command::Completions { shell } => Some(manual::complete(*shell)),
+        Command::Man { out } => Some(manual::write_pages(out, output)),
+        _ => None,
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let output = Output {
+        json: arguments.json,
+    };
+    if let Some(done) = without_settings(&arguments.command, output) {
+        return done;
+    }
     let mut loaded = config::load(arguments.config.as_deref(), environment())
         .map_err(|error| Failure::invalid(error.to_string()))?;
     for sentence in &loaded.old_names {
         tracing::warn!("{sentence}");
     }
-    if matches!(arguments.command, Command::Inbound(_)) {
-        let connections = &mut loaded.settings.database.connections;
-        *connections = inbound::CONNECTIONS.min(*connections);
-    }
+    arguments.command.limit_connections(&mut loaded.settings);
     let makes_database = arguments.command.makes_database();
     let open = async || -> Result<Arc<App>, Failure> {
         let (settings, clock) = (loaded.settings.clone(), Clock::system());
@@ -239,16 +312,28 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
             app.migrate().await?;
         }
         app.refresh_settings().await?;
+        if arguments.utc {
+            app.show_times_in_utc();
+        }
         Ok(app)
     };
     match arguments.command {
         Command::Serve(command) => {
+            telemetry::set_level(&loaded.settings.log.level);
             // Before the database is opened: who is asked to stop meanwhile ends in order too.
-            let stop = stop_signal(Hangup::IsIgnored);
+            let hangup = Arc::new(Notify::new());
+            let stop = stop_signal(Hangup::Tells(hangup.clone()));
             match serve::wait_for_database(open, loaded.settings.database.wait_at_start, &stop)
                 .await?
             {
-                Some(app) => command.run(app, stop).await,
+                Some(app) => {
+                    let reload = serve::Reload {
+                        file: arguments.config,
+                        loaded: loaded.clone(),
+                        hangup,
+                    };
+                    command.run(app, reload, stop).await
+                }
                 None => Ok(ExitCode::SUCCESS),
             }
         }
@@ -277,6 +362,11 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
             let open = App::open_existing(loaded.settings.clone(), Clock::system());
             operations::doctor(open, &loaded.settings.database.url.shown(), output).await
         }
+        Command::Backup(command) if command.verify => command.check(output).await,
+        Command::Backup(command) => command.run(&*open().await?, output).await,
+        Command::Restore(command) => command.run(&loaded.settings, output).await,
+        Command::Health(command) => command.run(loaded.settings.site.listen, output).await,
+        Command::Completions { .. } | Command::Man { .. } => Ok(ExitCode::SUCCESS),
         Command::Config { change: None } => settings::show(&loaded, output).await,
         Command::Config {
             change: Some(change),

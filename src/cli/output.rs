@@ -1,11 +1,13 @@
 //! Parts that commands share: printing, times, progress bars, the stop signal.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Failure;
@@ -103,11 +105,13 @@ pub fn lines_instead_of_bars() -> bool {
 }
 
 /// Effect of SIGHUP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Hangup {
     /// Ends the command in order, as SIGTERM does: its terminal was closed.
     Ends,
-    /// Nothing, which a line in the log says: a service reads its settings at the start only.
+    /// Tells the service to read its settings anew.
+    Tells(Arc<Notify>),
+    /// Nothing: the end is under way.
     IsIgnored,
 }
 
@@ -119,10 +123,10 @@ pub fn stop_signal(hangup: Hangup) -> CancellationToken {
     let token = stop.clone();
     let mut signals = Signals::listen();
     tokio::spawn(async move {
-        signals.next(hangup).await;
+        signals.next(&hangup).await;
         token.cancel();
         // A terminal that closes may send SIGHUP more than once; that is no second wish.
-        signals.next(Hangup::IsIgnored).await;
+        signals.next(&Hangup::IsIgnored).await;
         std::process::exit(130);
     });
     stop
@@ -159,7 +163,7 @@ impl Signals {
     }
 
     #[cfg(unix)]
-    async fn next(&mut self, on_hangup: Hangup) {
+    async fn next(&mut self, on_hangup: &Hangup) {
         let Some((terminate, interrupt)) = &mut self.terminate else {
             let _ = tokio::signal::ctrl_c().await;
             return;
@@ -176,14 +180,15 @@ impl Signals {
                 _ = interrupt.recv() => return,
                 _ = hung_up => match on_hangup {
                     Hangup::Ends => return,
-                    Hangup::IsIgnored => tracing::info!("SIGHUP changes nothing: settings are read at the start; restart to change them"),
+                    Hangup::Tells(hangup) => hangup.notify_one(),
+                    Hangup::IsIgnored => {}
                 },
             }
         }
     }
 
     #[cfg(not(unix))]
-    async fn next(&mut self, _: Hangup) {
+    async fn next(&mut self, _: &Hangup) {
         let _ = tokio::signal::ctrl_c().await;
     }
 }

@@ -2,20 +2,28 @@
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
 use clap::ValueEnum;
+use listenfd::ListenFd;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::environment;
 use super::output::say;
+use super::service_manager;
+use super::service_manager::ServiceManager;
 use super::stopping;
 use crate::app::App;
 use crate::app::Failure;
+use crate::config;
+use crate::config::Loaded;
 use crate::inbox;
 use crate::mail::imap::Account;
 use crate::schedule;
@@ -52,12 +60,18 @@ impl ServeArguments {
     pub(super) async fn run(
         self,
         app: Arc<App>,
+        reload: Reload,
         stop: CancellationToken,
     ) -> Result<ExitCode, Failure> {
-        stopping::in_time(&app.clone(), &stop.clone(), self.work(app, stop)).await
+        stopping::in_time(&app.clone(), &stop.clone(), self.work(app, reload, stop)).await
     }
 
-    async fn work(self, app: Arc<App>, stop: CancellationToken) -> Result<ExitCode, Failure> {
+    async fn work(
+        self,
+        app: Arc<App>,
+        reload: Reload,
+        stop: CancellationToken,
+    ) -> Result<ExitCode, Failure> {
         let has = |role| self.role.contains(&role);
         if !app.storage.is_up_to_date().await? {
             return Err(Failure::unavailable(
@@ -81,7 +95,13 @@ impl ServeArguments {
                 .iter()
                 .for_each(|sentence| tracing::warn!("{sentence}"));
         }
-        let failed = first_failure(roles, &stop).await;
+        let manager = ServiceManager::from_environment();
+        manager.ready(&service_manager::status(&app).await);
+        let (failed, (), ()) = tokio::join!(
+            first_failure(roles, &stop),
+            manager.keep_told(&app, &stop),
+            reload.on_hangup(&app, &manager, &stop),
+        );
         app.storage.close().await;
         tracing::info!("stopped");
         failed.map_or(Ok(ExitCode::SUCCESS), Err)
@@ -90,14 +110,22 @@ impl ServeArguments {
     /// Opens all that the roles listen on, before any of them starts: an address that is taken ends `serve` at once.
     async fn open_listeners(&self, app: &App) -> Result<Listeners, Failure> {
         let has = |role| self.role.contains(&role);
+        // Socket activation: the first is the site's, the second the desk's.
+        let mut handed_over = ListenFd::from_env();
         let site = if has(ServeRole::Web) {
-            Some(listen(app.settings.site.listen, "VERDICTS_SITE__LISTEN").await?)
+            match taken(&mut handed_over, 0)? {
+                Some(listener) => Some(listener),
+                None => Some(listen(app.settings.site.listen, "VERDICTS_SITE__LISTEN").await?),
+            }
         } else {
             None
         };
         let desk = &app.settings.desk;
         let desk_listener = match desk.listen.filter(|_| has(ServeRole::Web) && desk.enabled) {
-            Some(address) => Some(listen(address, "VERDICTS_DESK__LISTEN").await?),
+            Some(address) => match taken(&mut handed_over, 1)? {
+                Some(listener) => Some(listener),
+                None => Some(listen(address, "VERDICTS_DESK__LISTEN").await?),
+            },
             None => None,
         };
         let lmtp = Some(&app.settings.inbound.lmtp)
@@ -197,6 +225,51 @@ impl ServeArguments {
     }
 }
 
+/// What SIGHUP needs: the settings as they were read, and where from.
+pub(super) struct Reload {
+    pub(super) file: Option<PathBuf>,
+    pub(super) loaded: Loaded,
+    pub(super) hangup: Arc<Notify>,
+}
+
+impl Reload {
+    /// Reads the settings anew at each SIGHUP, until told to stop. Settings that cannot be used leave all as it was.
+    async fn on_hangup(mut self, app: &App, manager: &ServiceManager, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.hangup.notified() => {}
+            }
+            manager.reloading();
+            if let Err(failure) = self.take(app) {
+                tracing::error!("SIGHUP: the settings stay as they were: {failure}");
+            }
+            manager.ready(&service_manager::status(app).await);
+        }
+    }
+
+    fn take(&mut self, app: &App) -> Result<(), Failure> {
+        let new = config::load(self.file.as_deref(), environment())
+            .map_err(|error| Failure::invalid(error.to_string()))?;
+        let reloaded = app.reload(&self.loaded, &new)?;
+        telemetry::set_level(&new.settings.log.level);
+        let listed = |keys: &[String]| match keys {
+            [] => "none".to_owned(),
+            keys => keys.join(", "),
+        };
+        tracing::info!(
+            "SIGHUP: settings in force now: {}; settings that need a restart: {}",
+            listed(&reloaded.taken),
+            listed(&reloaded.needs_restart)
+        );
+        // What needs a restart is compared with what is in force, so it is named again next time.
+        if reloaded.needs_restart.is_empty() {
+            self.loaded = new;
+        }
+        Ok(())
+    }
+}
+
 /// Listeners of the roles, and the mailbox that is read.
 struct Listeners {
     site: Option<TcpListener>,
@@ -276,6 +349,20 @@ async fn offer_setup(app: &App) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+/// The socket that a service manager opened for this process, if it did (sd_listen_fds(3)).
+fn taken(handed_over: &mut ListenFd, index: usize) -> Result<Option<TcpListener>, Failure> {
+    let unusable = |error: std::io::Error| {
+        Failure::internal(format!(
+            "The socket {index} that the service manager hands over cannot be used: {error}."
+        ))
+    };
+    let Some(listener) = handed_over.take_tcp_listener(index).map_err(unusable)? else {
+        return Ok(None);
+    };
+    listener.set_nonblocking(true).map_err(unusable)?;
+    TcpListener::from_std(listener).map(Some).map_err(unusable)
 }
 
 async fn listen(address: SocketAddr, variable: &str) -> Result<TcpListener, Failure> {

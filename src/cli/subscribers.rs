@@ -100,7 +100,14 @@ pub enum SubscribersCommand {
         no_confirmation: bool,
     },
     /// End somebody's subscription; they can sign up again
-    Unsubscribe { email: EmailAddress },
+    Unsubscribe {
+        #[arg(required_unless_present = "tokens")]
+        email: Option<EmailAddress>,
+        /// After a restoration: end the subscriptions of all whose unsubscribe link was used, by a proxy's access log since the backup, or by
+        /// links, one a line ("-": standard input)
+        #[arg(long, value_name = "FILE", conflicts_with = "email")]
+        tokens: Option<PathBuf>,
+    },
     /// Change somebody's address or pause
     Edit {
         email: EmailAddress,
@@ -185,7 +192,10 @@ impl SubscribersCommand {
                 consent,
                 no_confirmation,
             } => add(&app, &email, &consent, no_confirmation, output).await?,
-            Self::Unsubscribe { email } => one::unsubscribe(&app, &email, output).await?,
+            Self::Unsubscribe { email, tokens } => match (email, tokens) {
+                (Some(email), _) => one::unsubscribe(&app, &email, output).await?,
+                (None, tokens) => one::unsubscribe_by_links(&app, tokens, output).await?,
+            },
             Self::Edit { email, change } => one::edit(&app, &email, change, output).await?,
             Self::Resend { email } => one::resend(&app, &email, output).await?,
             Self::Data { email } => one::data(&app, &email).await?,

@@ -180,6 +180,12 @@ pub fn desk_key(key: &str) -> Option<&'static DeskKey> {
 }
 
 impl DeskKey {
+    /// Gives `to` the value that `from` has.
+    pub(super) fn copy(&self, from: &Settings, to: &mut Settings) {
+        // What was shown can be read: the text is this key's own.
+        let _ = (self.write)(to, &self.value(from));
+    }
+
     /// Its value in these settings, as it is typed.
     pub fn value(&self, settings: &Settings) -> String {
         (self.read)(settings)

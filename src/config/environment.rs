@@ -15,9 +15,10 @@ use super::ConfigError;
 
 const PREFIX: &str = "VERDICTS_";
 
-/// One variable, as one setting.
+/// One variable, or one credential, as one setting.
 pub(super) struct EnvironmentValue {
-    name: String,
+    /// Origin, as `verdicts config` shows it.
+    origin: String,
     key: String,
     value: Value,
 }
@@ -37,20 +38,39 @@ pub(super) fn values(
             continue;
         }
         let key = super::webhooks_in::new_name(path.to_lowercase().replace("__", "."));
-        let value = match defaults.find_value(&key) {
-            Ok(Value::Num(..) | Value::Bool(..)) => as_toml(&text),
-            Ok(Value::Array(..)) => as_list(&name, &text)?,
-            Ok(Value::Dict(..)) if matches!(as_toml(&text), Value::Dict(..)) => as_toml(&text),
-            Ok(Value::Dict(..)) | Err(_) => {
-                return Err(ConfigError(format!(
-                    "The environment variable {name} names no setting; `verdicts config` lists them all, {key} is none of them."
-                )));
-            }
-            Ok(_) => Value::from(text),
-        };
-        found.push(EnvironmentValue { name, key, value });
+        let origin = format!("environment variable {name}");
+        let what = format!("The environment variable {name}");
+        let value = typed(defaults, &key, text, &what)?;
+        found.push(EnvironmentValue { origin, key, value });
     }
     Ok(found)
+}
+
+/// A credential that systemd handed over, as one setting.
+pub(super) fn credential(
+    defaults: &Figment,
+    key: String,
+    text: String,
+    file: &str,
+) -> Result<EnvironmentValue, ConfigError> {
+    let value = typed(defaults, &key, text, &format!("The credential {key}"))?;
+    let origin = format!("credential {file}");
+    Ok(EnvironmentValue { origin, key, value })
+}
+
+/// Reads a value as the default of the same key says.
+fn typed(defaults: &Figment, key: &str, text: String, what: &str) -> Result<Value, ConfigError> {
+    Ok(match defaults.find_value(key) {
+        Ok(Value::Num(..) | Value::Bool(..)) => as_toml(&text),
+        Ok(Value::Array(..)) => as_list(what, &text)?,
+        Ok(Value::Dict(..)) if matches!(as_toml(&text), Value::Dict(..)) => as_toml(&text),
+        Ok(Value::Dict(..)) | Err(_) => {
+            return Err(ConfigError(format!(
+                "{what} names no setting; `verdicts config` lists them all, {key} is none of them."
+            )));
+        }
+        Ok(_) => Value::from(text),
+    })
 }
 
 /// One underscore where two belong is the commonest slip, and would be passed over in silence.
@@ -74,10 +94,10 @@ fn refuse_slip(defaults: &Figment, name: &str, path: &str) -> Result<(), ConfigE
 
 /// Reads a list: `["one", "two"]` as in the file, or `one,two` as shells like it. Taken for one long secret, a list of two
 /// would break every link that was ever sent, and say nothing.
-fn as_list(name: &str, text: &str) -> Result<Value, ConfigError> {
+fn as_list(what: &str, text: &str) -> Result<Value, ConfigError> {
     if !text.trim_start().starts_with('[') {
         return Ok(text
-            .split(',')
+            .split([',', '\n'])
             .map(str::trim)
             .filter(|part| !part.is_empty())
             .map(Value::from)
@@ -87,7 +107,7 @@ fn as_list(name: &str, text: &str) -> Result<Value, ConfigError> {
     let list = Some(as_toml(text)).filter(|value| matches!(value, Value::Array(..)));
     list.ok_or_else(|| {
         ConfigError(format!(
-            "The environment variable {name}: expected a list like [\"one\", \"two\"], or one,two."
+            "{what}: expected a list like [\"one\", \"two\"], or one,two."
         ))
     })
 }
@@ -103,7 +123,7 @@ fn as_toml(text: &str) -> Value {
 
 impl Provider for EnvironmentValue {
     fn metadata(&self) -> Metadata {
-        Metadata::named(format!("environment variable {}", self.name))
+        Metadata::named(self.origin.clone())
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {

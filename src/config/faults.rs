@@ -72,7 +72,9 @@ fn parsed(key: &str) -> Option<&'static str> {
         key if key == "site.listen" || key.starts_with("mail.resolver") => {
             Some("expected an IP address and a port, like 127.0.0.1:8080")
         }
-        key if key.starts_with("site.trusted_proxies") => {
+        key if key.starts_with("site.trusted_proxies")
+            || key.starts_with("mail.mailbox_networks") =>
+        {
             Some("expected networks, like 10.0.0.0/8 or 192.0.2.7/32")
         }
         _ => None,

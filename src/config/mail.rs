@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -24,6 +25,9 @@ use crate::domain::limits::WarmUp;
 pub struct MailSettings {
     /// `mailbox:DIR`, `smtp://...` or `smtps://...`.
     pub transport: SecretUrl,
+    /// Networks from which the folder of captured mails is shown at `/mailbox`: whoever reads there can confirm for anybody.
+    #[serde(deserialize_with = "one_or_many")]
+    pub mailbox_networks: Vec<IpNet>,
     /// Sender of mails: `Name <address>`.
     pub from: String,
     /// Address for answers.
@@ -142,6 +146,7 @@ impl Default for MailSettings {
     fn default() -> Self {
         Self {
             transport: "mailbox:data/mailbox".into(),
+            mailbox_networks: loopback_networks(),
             from: "Ship or Skip <newsletter@localhost>".into(),
             reply_to: None,
             return_path: None,
@@ -202,7 +207,25 @@ impl Default for TimeoutSettings {
     }
 }
 
+/// This machine alone.
+fn loopback_networks() -> Vec<IpNet> {
+    let networks = ["127.0.0.0/8", "::1/128"].iter();
+    networks.filter_map(|text| text.parse().ok()).collect()
+}
+
 impl MailSettings {
+    /// Returns true if captured mails may be shown where the service listens: on this machine, or where networks are named.
+    pub fn shows_mailbox(&self, listen: std::net::IpAddr) -> bool {
+        listen.is_loopback() || self.mailbox_networks != loopback_networks()
+    }
+
+    /// Returns true if captured mails may be shown to somebody who asks from there.
+    pub fn shows_mailbox_to(&self, peer: std::net::IpAddr) -> bool {
+        self.mailbox_networks
+            .iter()
+            .any(|network| network.contains(&peer))
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let is_list_id = |id: &String| {
             id.contains('.')

@@ -1,7 +1,7 @@
 //! Floor 2: the settings. Plain data; it builds nothing.
 //!
-//! Four layers, the later wins: the defaults below, what the desk sets (`desk_layer`, added once the database is open), a TOML file,
-//! environment variables (`VERDICTS_SECTION__KEY`).
+//! Five layers, the later wins: the defaults below, what the desk sets (`desk_layer`, added once the database is open), a TOML file,
+//! credentials of systemd, environment variables (`VERDICTS_SECTION__KEY`, or `..._FILE` with the name of a file: `secret_files`).
 //! An unknown key or a bad value is an error that names it and where it stands. A section's file holds its keys, their
 //! defaults and their limits, in that order.
 
@@ -16,12 +16,16 @@ mod events;
 mod face;
 mod faults;
 mod inbound;
+mod keep;
+mod log;
 mod mail;
 mod oidc;
 mod picker;
 pub mod relations;
 mod relays;
+mod reload;
 mod schedule;
+mod secret_files;
 mod secret_url;
 mod shown;
 mod signup;
@@ -56,6 +60,8 @@ pub use desk_layer::desk_key;
 pub use events::EventSettings;
 pub use face::DARK_GROUND;
 pub use inbound::InboundSettings;
+pub use keep::KeepSettings;
+pub use log::LogSettings;
 pub use mail::DkimKey;
 pub use mail::MailSettings;
 pub use mail::PauseSettings;
@@ -115,6 +121,10 @@ pub struct Settings {
     pub desk: DeskSettings,
     /// The API.
     pub api: ApiSettings,
+    /// Time for which the tables that grow keep their rows.
+    pub keep: KeepSettings,
+    /// Lines on stderr.
+    pub log: LogSettings,
 }
 
 const fn days(n: u64) -> Duration {
@@ -167,7 +177,11 @@ pub fn load(
         None => {}
     }
     let old_names = old_names(named, &environment);
-    for value in environment::values(&defaults, environment.into_iter())? {
+    let given = secret_files::read(&defaults, environment.into_iter())?;
+    for (key, text, file) in given.credentials {
+        figment = figment.merge(environment::credential(&defaults, key, text, &file)?);
+    }
+    for value in environment::values(&defaults, given.variables.into_iter())? {
         figment = figment.merge(value);
     }
     let settings: Settings = figment
@@ -201,6 +215,21 @@ fn old_names(file: Option<&Path>, environment: &[(String, String)]) -> Vec<Strin
     in_file.into_iter().chain(variables).collect()
 }
 
+impl Loaded {
+    /// Keys whose values differ between two readings, secrets among them, sorted.
+    pub fn changed(&self, other: &Self) -> Vec<String> {
+        let (old, new) = (self.settings.values(), other.settings.values());
+        let mut keys: Vec<String> = old.into_iter().map(|(key, _)| key).collect();
+        let added = new.into_iter().map(|(key, _)| key);
+        let added: Vec<String> = added.filter(|key| !keys.contains(key)).collect();
+        keys.extend(added);
+        // As they were written: what masks a secret would hide its change.
+        let value = |loaded: &Self, key: &str| loaded.figment.find_value(key).ok();
+        keys.retain(|key| value(self, key) != value(other, key));
+        keys
+    }
+}
+
 impl Settings {
     /// Checks what types cannot say. Each fault names its key.
     fn check(&self) -> Result<(), ConfigError> {
@@ -218,6 +247,8 @@ impl Settings {
         self.sources.check()?;
         self.desk.check()?;
         self.api.check()?;
+        self.keep.check()?;
+        self.log.check()?;
         if self.desk.two_people && self.schedule.approval != Approval::Required {
             return fault(
                 "desk.two_people",

@@ -36,6 +36,8 @@ super::named! {
         DigestSkipped => "digest.skipped",
         /// The last delivery of a digest became final.
         DigestFinished => "digest.finished",
+        /// After a restoration, the span of which nothing is known was accepted.
+        GapAccepted => "installation.gap_accepted",
         /// Tools and comparisons were imported.
         CatalogueImported => "catalogue.imported",
         /// A tool or a comparison was added by itself.

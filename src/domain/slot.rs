@@ -24,6 +24,9 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// No digest has a larger id: week 53 of the year 9999.
+    pub const LARGEST_ID: i64 = 999_953;
+
     /// The week in which `moment` falls, on the calendar of `timezone`.
     pub fn of(moment: Timestamp, timezone: &Zone) -> Self {
         let week = moment.with_timezone(timezone).iso_week();

@@ -33,6 +33,8 @@ named! {
         WebhookDisabled => "webhook_disabled",
         /// A source could not be read several times in a row.
         SourceFailing => "source_failing",
+        /// The last backup is old.
+        BackupOld => "backup_old",
     }
 }
 
@@ -48,6 +50,7 @@ impl UserNoticeKind {
             Self::BouncesHeld => "Bounces wait for a decision",
             Self::WebhookDisabled => "A webhook endpoint was disabled",
             Self::SourceFailing => "A source could not be read three times in a row",
+            Self::BackupOld => "No backup was made for a day and a half",
         }
     }
 
@@ -62,6 +65,7 @@ impl UserNoticeKind {
             Self::BouncesHeld => "Bounces are held",
             Self::WebhookDisabled => "A webhook endpoint is disabled",
             Self::SourceFailing => "A source is failing",
+            Self::BackupOld => "The last backup is old",
         }
     }
 
@@ -74,6 +78,7 @@ impl UserNoticeKind {
             Self::BouncesHeld => role.may(Area::Subscribers, AccessLevel::Write),
             Self::WebhookDisabled => role.may(Area::Settings, AccessLevel::Write),
             Self::SourceFailing => role.may(Area::Catalogue, AccessLevel::Write),
+            Self::BackupOld => role == Role::Owner,
         }
     }
 }
@@ -133,5 +138,6 @@ mod tests {
         assert_eq!(told(UserNoticeKind::BouncesHeld), "owner editor");
         assert_eq!(told(UserNoticeKind::WebhookDisabled), "owner");
         assert_eq!(told(UserNoticeKind::SourceFailing), "owner editor writer");
+        assert_eq!(told(UserNoticeKind::BackupOld), "owner");
     }
 }

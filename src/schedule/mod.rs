@@ -13,7 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::pulse::IDLE_BEAT;
+use crate::app::pulse::IDLE_MAX;
+use crate::app::pulse::WORK_MAX;
 
+/// Name under which it gives signs of life.
+const ROLE: &str = "schedule";
 /// At every full minute.
 const EVERY_MINUTE: &str = "0 * * * * *";
 
@@ -32,6 +37,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) -> Result<(), Failure> 
     scheduler.add(job).await.map_err(fault)?;
     scheduler.start().await.map_err(fault)?;
     while !stop.is_cancelled() {
+        app.pulse.beat(ROLE, WORK_MAX);
         let ticked = async {
             app.tick().await?;
             app.note_tick().await
@@ -48,10 +54,15 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) -> Result<(), Failure> 
                 "publishing waits for the next minute: {failure}"
             );
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = bell.notified() => {}
+        loop {
+            app.pulse.beat(ROLE, IDLE_MAX);
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = bell.notified() => break,
+                () = tokio::time::sleep(IDLE_BEAT) => {}
+            }
         }
     }
+    app.pulse.end(ROLE);
     scheduler.shutdown().await.map_err(fault)
 }

@@ -50,19 +50,16 @@ impl Storage {
     /// was suppressed before. `None` if there is no such digest. Doubts are listed up to `most`.
     pub async fn audit(&self, slot: Slot, most: i64) -> Result<Option<LedgerAudit>, StorageError> {
         let mut reader = self.read().await?.for_report().await?;
-        let row: Option<(String,)> =
-            optional!(reader, "select state from digests where id = $1", slot.id())?;
-        let Some((state,)) = row else { return Ok(None) };
-        let (recipients, rows, counted, kept) = sums(&mut reader, slot.id()).await?;
+        let Some((state, forgetting_at, ranges)) = state_of(&mut reader, slot).await? else {
+            return Ok(None);
+        };
+        let is_publishing = ranges > 0;
+        let (recipients, rows, counted, kept) =
+            sums(&mut reader, slot.id(), forgetting_at.is_some()).await?;
         let (unmade,): (i64,) = one!(
             reader,
             "select count(*) from deliveries where mailing_id = $1
                and subscriber_id > (select after_id from publish_progress where mailing_id = $1)",
-            slot.id()
-        )?;
-        let is_publishing: Option<(i64,)> = optional!(
-            reader,
-            "select mailing_id from publish_progress where mailing_id = $1",
             slot.id()
         )?;
         let (open,): (i64,) = one!(
@@ -96,7 +93,7 @@ impl Storage {
             counted: &counted,
             kept: &kept,
             unmade,
-            is_publishing: is_publishing.is_some(),
+            is_publishing,
             state: &state,
             open,
             unqueued,
@@ -122,7 +119,7 @@ impl Storage {
         Ok(Some(LedgerAudit {
             slot,
             recipients: recipients as u64,
-            is_publishing: is_publishing.is_some(),
+            is_publishing,
             deliveries: counted.tally(),
             faults,
             doubts: doubts.collect(),
@@ -130,10 +127,23 @@ impl Storage {
     }
 }
 
+/// A digest's state, when the deletion of its deliveries began, and 1 if more are still to be made.
+async fn state_of(
+    reader: &mut ReadConnection,
+    slot: Slot,
+) -> Result<Option<(String, Option<i64>, i64)>, StorageError> {
+    Ok(optional!(
+        reader,
+        "select state, forgetting_at, (select count(*) from publish_progress where mailing_id = $1) from digests where id = $1",
+        slot.id()
+    )?)
+}
+
 /// A digest's recipients, its rows, how they stand by counting, and by what is kept: in one statement, since it may be on its way.
 async fn sums(
     reader: &mut ReadConnection,
     digest: i64,
+    is_forgotten: bool,
 ) -> Result<(i64, i64, StateCounts, StateCounts), StorageError> {
     let sums: Sums = one!(
         reader,
@@ -158,7 +168,11 @@ async fn sums(
         skipped: sums.kept_skipped,
         uncertain: sums.kept_uncertain,
     };
-    Ok((sums.recipients, sums.rows_in_it, sums.rows, kept))
+    // Rows that were kept for their time are gone; the counts that are kept stand for them.
+    Ok(match is_forgotten {
+        true => (sums.recipients, sums.recipients, kept, kept),
+        false => (sums.recipients, sums.rows_in_it, sums.rows, kept),
+    })
 }
 
 #[derive(sqlx::FromRow)]

@@ -14,7 +14,6 @@ use crate::domain::actor::Actor;
 use crate::domain::audit::AuditAction;
 use crate::domain::audit::AuditRow;
 use crate::domain::audit::ChainLink;
-use crate::domain::audit::FIRST_PREVIOUS;
 use crate::domain::audit::SubjectKind;
 use crate::domain::from_millis;
 use crate::domain::slot::Slot;
@@ -407,15 +406,17 @@ impl Storage {
     pub async fn check_audit(&self) -> Result<AuditCheck, StorageError> {
         let mut reader = self.read().await?;
         // Read first: rows that are chained meanwhile lie beyond it.
-        let (head, head_hash): (i64, String) =
-            one!(reader, "select seq, hash from audit_head where id = 1")?;
+        let (head, head_hash, from, from_hash): (i64, String, i64, String) = one!(
+            reader,
+            "select seq, hash, from_seq, from_hash from audit_head where id = 1"
+        )?;
         let (unchained,): (i64,) = one!(reader, "select count(*) from audit where seq is null")?;
-        let fault = first_fault(&mut reader, head, &head_hash).await?;
+        let fault = first_fault(&mut reader, (from, from_hash), head, &head_hash).await?;
         let place = |fault: ChainFault| match fault {
             ChainFault::Missing(seq) | ChainFault::Changed(seq) => seq - 1,
         };
         Ok(AuditCheck {
-            rows: fault.map_or(head, place) as u64,
+            rows: (fault.map_or(head, place) - from).max(0).unsigned_abs(),
             unchained: unchained as u64,
             fault,
         })
@@ -424,10 +425,10 @@ impl Storage {
 
 async fn first_fault(
     reader: &mut ReadConnection,
+    (mut seq, mut previous): (i64, String),
     head: i64,
     head_hash: &str,
 ) -> Result<Option<ChainFault>, StorageError> {
-    let (mut seq, mut previous) = (0, FIRST_PREVIOUS.to_owned());
     while seq < head {
         let rows: Vec<AuditLogRow> = all!(
             reader,

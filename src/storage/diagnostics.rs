@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use sqlx::Connection as _;
+use sqlx::SqliteConnection;
+
 use super::MIGRATIONS;
 use super::Storage;
 use super::StorageError;
@@ -73,6 +76,25 @@ impl Storage {
             migrations_missing: missing.count() as u64,
             disk_free: file.as_deref().and_then(disk_free),
         })
+    }
+
+    /// Version of the SQLite that is compiled in.
+    pub async fn sqlite_version() -> Result<String, StorageError> {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await?;
+        let version = sqlx::query_scalar("select cast(sqlite_version() as text)")
+            .fetch_one(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(version)
+    }
+
+    /// Number of the newest migration of this program.
+    pub fn newest_migration() -> i64 {
+        MIGRATIONS
+            .iter()
+            .map(|known| known.version)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Leases of the senders, by process.

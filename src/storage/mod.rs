@@ -9,7 +9,7 @@
 //! - Digests: [`digests`] with [`drafts`] and [`approvals`], [`publishing`] with [`variants`] and [`corrections`], [`digest_results`] with [`roll_ups`].
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`] judges leases; [`relays`], [`failed_deliveries`], [`retrying`], [`waits`], [`audit`].
 //! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`returned`], [`suppressions`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`. For other programs: [`events`], the outbox and its feed; [`webhooks_out`].
-//! - Operation: [`settings`], [`user_notices`], [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`tokens`] with [`idempotency`], [`audit_log`], [`observations`], [`dns_checks`], [`diagnostics`], `statistics`.
+//! - Operation: [`settings`], [`user_notices`], [`users`] with `second_factors`, [`passkeys`], [`identities`] and [`sessions`], [`tokens`] with [`idempotency`], [`audit_log`], [`observations`], [`dns_checks`], [`keeping`], [`backups`], [`diagnostics`], `statistics`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,9 +86,7 @@ macro_rules! all {
 
 mod ahead;
 pub mod approvals;
-/// Repeats a unit of work that the server broke off and rolled back as a whole, because two transactions met (a deadlock, 40P01, or a
-/// failed serialization, 40001; PostgreSQL, appendix A). After [`ATTEMPTS_MAX`] the error stands. The pause differs from one
-/// transaction to the next, so that the two do not meet again.
+/// Repeats a unit of work that PostgreSQL broke off since two transactions met (40P01, 40001), up to [`ATTEMPTS_MAX`] times.
 macro_rules! repeated {
     ($unit:expr) => {{
         let mut attempt = 1;
@@ -107,6 +105,7 @@ macro_rules! repeated {
 
 pub mod audit;
 pub mod audit_log;
+pub mod backups;
 pub mod bookmarks;
 mod bounded;
 pub mod brake;
@@ -144,6 +143,7 @@ pub mod inbound;
 pub mod inbound_reports;
 mod instance_secrets;
 pub mod jobs;
+pub mod keeping;
 pub mod ledger;
 pub mod links;
 mod migrating;

@@ -53,6 +53,11 @@ impl SharedWriter {
         })
     }
 
+    /// Options of a connection of one's own to the same file.
+    pub(super) fn options(&self) -> SqliteConnectOptions {
+        self.options.as_ref().clone()
+    }
+
     /// Checks that the file is still the one that was opened.
     pub(super) fn check_file(&self) -> sqlx::Result<()> {
         Ok(self.file.check()?)

@@ -5,13 +5,18 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// Changes the level of the lines; `None` where the environment sets it.
+type SetLevel = Box<dyn Fn(&str) + Send + Sync>;
+static SET_LEVEL: std::sync::OnceLock<SetLevel> = std::sync::OnceLock::new();
+
 /// Logs to stderr from `level` up; `VERDICTS_LOG` (like `debug` or `verdicts::app=trace`) overrides it. A second call
 /// changes nothing.
 pub fn log_to_stderr(level: &str) {
-    let filter = std::env::var("VERDICTS_LOG")
+    let own = std::env::var("VERDICTS_LOG")
         .ok()
         .and_then(|text| EnvFilter::try_new(text).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("warn,verdicts={level}")));
+    let is_fixed = own.is_some();
+    let filter = own.unwrap_or_else(|| filter_of(level));
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -19,9 +24,26 @@ pub fn log_to_stderr(level: &str) {
         .log_internal_errors(false)
         .with_target(false)
         .with_ansi(is_terminal)
-        .finish();
+        .with_filter_reloading();
+    let handle = logs.reload_handle();
     // Fails only where a subscriber is set already, which is then the one that was wanted.
-    let _ = logs.try_init();
+    if logs.finish().try_init().is_ok() && !is_fixed {
+        let set: SetLevel = Box::new(move |level| {
+            let _ = handle.reload(filter_of(level));
+        });
+        let _ = SET_LEVEL.set(set);
+    }
+}
+
+fn filter_of(level: &str) -> EnvFilter {
+    EnvFilter::new(format!("warn,verdicts={level}"))
+}
+
+/// Logs from `level` up from now on, unless `VERDICTS_LOG` says what is logged.
+pub fn set_level(level: &str) {
+    if let Some(set) = SET_LEVEL.get() {
+        set(level);
+    }
 }
 
 /// The process's figures, in Prometheus' text format. One per process: the first call installs the recorder.
@@ -67,6 +89,10 @@ fn describe() {
     metrics::describe_gauge!(
         "verdicts_bounces_held",
         "Readers whose hard refusals the brake holds until a person decides"
+    );
+    metrics::describe_gauge!(
+        "verdicts_last_backup_timestamp_seconds",
+        "Time of the last backup that `verdicts backup` made (Unix time); 0: none"
     );
     metrics::describe_gauge!(
         "verdicts_mails_set_aside",

@@ -206,8 +206,8 @@ impl FromRequestParts<Web> for Operator {
     }
 }
 
-/// Guards the mailbox page: a mailbox transport on a loopback address, asked for by a loopback name. The name keeps out
-/// pages of other sites whose name was made to point here.
+/// Guards the mailbox page: a mailbox transport, asked from one of `mail.mailbox_networks` by the name localhost or by an address in them. The name
+/// keeps out pages of other sites whose name was made to point here.
 pub struct LocalMailbox;
 
 impl FromRequestParts<Web> for LocalMailbox {
@@ -225,9 +225,17 @@ impl FromRequestParts<Web> for LocalMailbox {
                 |(name, port)| if port.ends_with(']') { host } else { name },
             );
         let name = name.trim_matches(['[', ']']);
-        let local = name.eq_ignore_ascii_case("localhost")
-            || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if local && !is_forwarded(&parts.headers) && web.app.mailbox().is_some() {
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|info| info.0.ip().to_canonical());
+        let mail = &web.app.settings.mail;
+        let near = peer.is_some_and(|peer| mail.shows_mailbox_to(peer));
+        let named = name.eq_ignore_ascii_case("localhost")
+            || name
+                .parse::<IpAddr>()
+                .is_ok_and(|ip| mail.shows_mailbox_to(ip));
+        if near && named && !is_forwarded(&parts.headers) && web.app.mailbox().is_some() {
             Ok(Self)
         } else {
             Err(Problem::not_found())

@@ -26,7 +26,7 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Libraries that may be named in one room only, or in a few.
-const HOMES: [(&str, &str); 27] = [
+const HOMES: [(&str, &str); 31] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("pulldown_cmark", "render"),
@@ -45,6 +45,10 @@ const HOMES: [(&str, &str); 27] = [
     ("tower_http", "web"),
     ("tokio_cron_scheduler", "schedule"),
     ("clap", "cli"),
+    ("clap_complete", "cli"),
+    ("clap_mangen", "cli"),
+    ("tar", "app"),
+    ("zstd", "app"),
     ("zip", "app"),
     ("feed_rs", "content"),
     ("scraper", "content"),

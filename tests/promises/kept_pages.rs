@@ -23,7 +23,12 @@ async fn ask(
     };
     let (status, encoding) = (answer.status(), text(&header::CONTENT_ENCODING));
     let etag = text(&header::ETAG).expect("an ETag");
-    (status, encoding, etag, answer.bytes().await.expect("a body").len())
+    (
+        status,
+        encoding,
+        etag,
+        answer.bytes().await.expect("a body").len(),
+    )
 }
 
 on_both! {

@@ -198,7 +198,7 @@ on_both! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn serve_goes_on_after_a_hangup_and_says_so() {
+async fn serve_reads_its_settings_at_a_hangup_and_goes_on() {
     let test_db = TestDb::sqlite();
     let program = Program::set_up(&test_db).with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
     let mut serving = program.start_on_hangup("--default-signal", "serve", &["serve"]);
@@ -210,7 +210,10 @@ async fn serve_goes_on_after_a_hangup_and_says_so() {
     for count in 1..=2 {
         serving.signal("HUP");
         crate::support::until("the line", async || {
-            said().matches("SIGHUP changes nothing").count() == count
+            said()
+                .matches("SIGHUP: settings in force now: none")
+                .count()
+                == count
         })
         .await;
     }

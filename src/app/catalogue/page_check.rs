@@ -6,6 +6,7 @@ use crate::domain::Timestamp;
 use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::Slug;
 use crate::domain::publication::is_draft;
+use crate::domain::zone::Zone;
 use crate::render::RenderError;
 use crate::render::page;
 use crate::render::page::SignUpForm;
@@ -87,10 +88,17 @@ impl App {
         ))
     }
 
-    /// A moment on the clocks of `site.timezone`, like `2026-11-24 09:00:00 +01:00`.
+    /// Shows times in UTC from now on: `--utc`.
+    pub fn show_times_in_utc(&self) {
+        // Asked for twice, it is the same.
+        let _ = self.shown_zone.set(Zone::utc());
+    }
+
+    /// A moment on the clocks of `site.timezone`, like `2026-11-24 09:00:00 +01:00`; of UTC, where a command was asked for that.
     pub fn local_time(&self, moment: Timestamp) -> String {
+        let zone = self.shown_zone.get().unwrap_or(&self.site.timezone);
         moment
-            .with_timezone(&self.site.timezone)
+            .with_timezone(zone)
             .format("%Y-%m-%d %H:%M:%S %Z")
             .to_string()
     }

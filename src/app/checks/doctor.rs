@@ -69,6 +69,8 @@ impl App {
             findings.push(self.examine_catalogue().await);
             findings.push(self.examine_list().await);
             findings.push(self.examine_bounces().await);
+            findings.push(self.examine_kept().await);
+            findings.extend(self.examine_backup().await);
             findings.push(self.examine_stall().await);
             findings.extend(self.examine_schedule().await);
             findings.extend(self.examine_clocks().await);

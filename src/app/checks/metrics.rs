@@ -38,6 +38,9 @@ impl App {
             metrics::gauge!("verdicts_open_deliveries", "state" => state.as_str())
                 .set(count as f64);
         }
+        let backup = self.last_backup().await?;
+        metrics::gauge!("verdicts_last_backup_timestamp_seconds")
+            .set(backup.map_or(0.0, |at| at.timestamp() as f64));
         metrics::gauge!("verdicts_bounces_held").set(held as f64);
         metrics::gauge!("verdicts_mails_set_aside").set(set_aside as f64);
         Ok(())

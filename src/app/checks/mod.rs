@@ -4,6 +4,7 @@ pub(super) mod addresses;
 pub(super) mod compiled_in;
 pub mod diagnostics;
 pub mod doctor;
+pub(super) mod keeping;
 pub(super) mod metrics;
 pub(super) mod proxies;
 pub(super) mod relay_checks;

@@ -56,6 +56,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::FailureKind;
+use crate::app::pulse::IDLE_MAX;
+use crate::app::pulse::WORK_MAX;
 use crate::domain::slot::Slot;
 use sender::Sender;
 
@@ -125,6 +127,7 @@ impl App {
         let _publishing = self.publish_beside(stop);
         let saying = self.say_that_it_sends(None);
         while !stop.is_cancelled() {
+            self.pulse.beat("deliver", WORK_MAX);
             let looked = tokio::select! {
                 looked = sender.look() => looked,
                 // A database that does not answer is not waited for: the next process looks again.
@@ -136,6 +139,8 @@ impl App {
                     "checking for due mail failed; retrying after mail.poll: {failure}"
                 );
             }
+            self.pulse
+                .beat("deliver", IDLE_MAX + self.settings.mail.poll);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.doorbell.notified() => sender.wake(),
@@ -143,6 +148,7 @@ impl App {
                 () = tokio::time::sleep(self.settings.mail.poll) => {}
             }
         }
+        self.pulse.end("deliver");
         drop(saying);
         if let Err(failure) = sender.end().await {
             tracing::warn!(cause = failure.cause(), "{failure}");

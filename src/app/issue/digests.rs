@@ -105,6 +105,7 @@ impl App {
         self.publish_if_due(self.now()).await?;
         self.roll_up(now).await?;
         self.keep_growth().await?;
+        self.keep_tables(now).await?;
         self.notify_users(self.now()).await?;
         // Last, so that what this tick did is chained too.
         self.chain_audit().await?;
@@ -255,6 +256,7 @@ impl App {
         due: impl FnOnce(Timestamp) -> DueTimes,
         news: &mut impl FnMut(SendNews),
     ) -> Result<Frozen, Failure> {
+        self.check_gap().await?;
         if preflight == Preflight::Heeded {
             self.check_order(slot).await?;
         }
@@ -483,6 +485,7 @@ impl App {
         slot: Slot,
         preflight: Preflight,
     ) -> Result<DigestStatus, Failure> {
+        self.check_gap().await?;
         let is_paused = self
             .storage
             .digest(slot)

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::pulse::WORK_MAX;
 
 /// Target for the duration of one range's transaction on SQLite, whose one writer sign-ups wait for.
 const RANGE_TIME: Duration = Duration::from_millis(25);
@@ -35,6 +36,7 @@ impl App {
             return Ok(());
         };
         while !stop.is_cancelled() {
+            self.pulse.go_on("schedule", WORK_MAX);
             let Some(took) = self.publish_range(&mut readers).await? else {
                 break;
             };

@@ -1,6 +1,7 @@
 //! Subscribers: signing up, preferences, votes, and the list as its operator handles it.
 
 pub mod columns;
+pub mod left_meanwhile;
 pub mod list;
 pub mod operator;
 pub mod preferences;

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::backup::OLD;
 use crate::app::delta;
 use crate::config::Approval;
 use crate::domain::Timestamp;
@@ -59,7 +60,29 @@ impl App {
             self.notify(UserNoticeKind::BouncesHeld, &subject, &said, &path, now)
                 .await?;
         }
+        self.notify_of_backup(now).await?;
         Ok(self.storage.forget_user_notices(now - KEPT).await?)
+    }
+
+    /// Once for each last backup that grew old; nobody is told who never made one by `verdicts backup`.
+    async fn notify_of_backup(&self, now: Timestamp) -> Result<(), Failure> {
+        let Some(at) = self.last_backup().await?.filter(|at| now - *at > OLD) else {
+            return Ok(());
+        };
+        let said = format!(
+            "The last backup was made {}. See why `verdicts backup` does not run any more.",
+            self.local_time(at)
+        );
+        let subject = at.timestamp_millis().to_string();
+        self.notify(
+            UserNoticeKind::BackupOld,
+            &subject,
+            &said,
+            "/desk/diagnostics",
+            now,
+        )
+        .await?;
+        Ok(())
     }
 
     async fn notify_of_digest(&self, digest: &Digest, now: Timestamp) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! Commands about one subscriber: unsubscribe, edit, resend, data, reports.
 
+use std::path::PathBuf;
+
 use chrono::NaiveDate;
 use chrono::NaiveTime;
 use serde_json::json;
@@ -178,4 +180,31 @@ pub(super) async fn suppressed(
         true => write_out(b"]}\n"),
         false => Ok(()),
     }
+}
+
+/// Ends the subscriptions of all whose unsubscribe link stands in a file; `-` or none: standard input.
+pub(super) async fn unsubscribe_by_links(
+    app: &App,
+    file: Option<PathBuf>,
+    output: Output,
+) -> Result<(), Failure> {
+    let counts = match file.filter(|file| file.as_os_str() != "-") {
+        Some(file) => {
+            let opened = std::fs::File::open(&file).map_err(|error| {
+                Failure::not_found(format!("{} cannot be opened: {error}.", file.display()))
+            })?;
+            app.unsubscribe_by_links(std::io::BufReader::new(opened))
+                .await?
+        }
+        None => {
+            app.unsubscribe_by_links(std::io::BufReader::new(std::io::stdin()))
+                .await?
+        }
+    };
+    output.print(&json!(counts), || {
+        format!(
+            "{} links of readers who left; {} links that were only opened, {} of before the backup, {} that are not ours, {} lines without a link.\n",
+            counts.unsubscribed, counts.only_opened, counts.before_backup, counts.invalid, counts.other
+        )
+    })
 }
