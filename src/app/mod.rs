@@ -22,6 +22,7 @@ pub mod catalogue_upload;
 pub mod check_result;
 pub mod checks;
 pub mod connections;
+mod database;
 pub mod deliverability;
 pub mod delivery;
 pub mod desk_settings;
@@ -54,8 +55,6 @@ use std::sync::OnceLock;
 use tokio::sync::Notify;
 
 use crate::config;
-use crate::config::Durability;
-use crate::config::SecretUrl;
 use crate::config::Settings;
 use crate::config::ShownSetting;
 use crate::domain::Timestamp;
@@ -74,7 +73,6 @@ use crate::mail::Transport;
 use crate::mail::imap::Account;
 use crate::render::Site;
 use crate::storage::Storage;
-use crate::storage::StorageError;
 use crate::storage::sqlite_file;
 use delivery::Signing;
 use delivery::relay::Relay;
@@ -184,20 +182,6 @@ fn passkeys(settings: &Settings) -> Result<Passkeys, String> {
     Passkeys::new(&parsed, &settings.site.name)
 }
 
-/// Opens the database as the settings say.
-async fn open_storage(settings: &Settings) -> Result<Storage, StorageError> {
-    let database = &settings.database;
-    let durable = database.durability == Durability::Full;
-    Storage::open(
-        database.url.expose(),
-        database.direct_url.as_ref().map(SecretUrl::expose),
-        database.connections,
-        durable,
-        settings.database_call_max(),
-    )
-    .await
-}
-
 impl App {
     /// Checks the settings and opens the database they name, without bringing its tables up to date. A SQLite database that
     /// is not there is made, and so is a secret.
@@ -241,7 +225,7 @@ impl App {
     ) -> Result<Arc<Self>, Failure> {
         let parts = AppParts::from(&settings)?;
         let providers = users::providers::known_providers(&settings)?;
-        let storage = open_storage(&settings).await?;
+        let storage = database::open_storage(&settings).await?;
         let secrets = secrets::open(&settings, &storage, clock.now()).await?;
         let storage = storage.named_by(secrets.clone());
         Ok(Arc::new(Self {
@@ -309,7 +293,7 @@ impl App {
     /// # Errors
     /// The database cannot be reached.
     pub async fn open_database(settings: &Settings) -> Result<Storage, Failure> {
-        Ok(open_storage(settings).await?)
+        Ok(database::open_storage(settings).await?)
     }
 
     /// The file of a SQLite database.

@@ -86,7 +86,7 @@ impl App {
         settings: &Settings,
         clock: &Clock,
     ) -> Result<(), Failure> {
-        let storage = super::open_storage(settings).await?;
+        let storage = super::database::open_storage(settings).await?;
         storage.migrate(clock.now()).await?;
         if open(settings, &storage, clock.now()).await.is_ok() {
             return Err(Failure::conflict(

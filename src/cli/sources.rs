@@ -21,7 +21,7 @@ use crate::domain::actor::Actor;
 use crate::domain::source::SourceKind;
 use crate::domain::source::SourceMapping;
 use crate::domain::source::SourceMode;
-use crate::storage::sources::Source;
+use crate::storage::sources::ContentSource;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum SourcesCommand {
@@ -203,7 +203,7 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
     })
 }
 
-fn line(source: &Source, waiting: i64) -> String {
+fn line(source: &ContentSource, waiting: i64) -> String {
     let draft = &source.draft;
     let state = match (&source.last_error, source.paused_at) {
         (Some(error), _) => format!("failed {} times: {error}", source.failures),
@@ -228,7 +228,7 @@ fn read_mapping(path: &std::path::Path) -> Result<SourceMapping, Failure> {
 
 async fn save(
     app: &App,
-    known: Option<&Source>,
+    known: Option<&ContentSource>,
     mut wish: SourceWish,
     options: SourceOptions,
     output: Output,

@@ -268,7 +268,7 @@ fn offers(graph: &Graph, node: &Node, tool: &mut FoundTool) {
         .find(|price| !price.is_empty());
     let currency = line(offer, "priceCurrency");
     let said = price.map(|price| match price.parse::<f64>() {
-        Ok(amount) if amount == 0.0 => "Free".to_owned(),
+        Ok(0.0) => "Free".to_owned(),
         _ => format!("{price} {currency}").trim().to_owned(),
     });
     tool.entry_price = match line(offer, "name") {

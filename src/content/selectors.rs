@@ -17,7 +17,7 @@ use crate::domain::source::SourceMapping;
 use crate::domain::source::canonical_url;
 
 /// A selector, and the attribute that is meant.
-pub struct Place {
+pub struct SelectedPlace {
     selector: Selector,
     attribute: Option<String>,
 }
@@ -26,7 +26,7 @@ pub struct Place {
 ///
 /// # Errors
 /// A sentence.
-pub fn parse(text: &str) -> Result<Place, String> {
+pub fn parse(text: &str) -> Result<SelectedPlace, String> {
     let (selector, attribute) = match text.rsplit_once('@') {
         Some((selector, name))
             if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') =>
@@ -37,16 +37,16 @@ pub fn parse(text: &str) -> Result<Place, String> {
     };
     let selector = Selector::parse(selector.trim())
         .map_err(|_| format!("{text:?} is no CSS selector like \".score\" or \"a.home@href\""))?;
-    Ok(Place {
+    Ok(SelectedPlace {
         selector,
         attribute,
     })
 }
 
 /// Selectors of a mapping, by their names.
-struct Places<'m>(&'m SourceMapping);
+struct SelectedPlaces<'m>(&'m SourceMapping);
 
-impl Places<'_> {
+impl SelectedPlaces<'_> {
     fn find<'e>(
         &self,
         name: &str,
@@ -92,7 +92,7 @@ pub fn read(
     url: &Url,
     mapping: &SourceMapping,
 ) -> Result<Vec<FoundEntry>, String> {
-    let (places, root) = (Places(mapping), document.root_element());
+    let (places, root) = (SelectedPlaces(mapping), document.root_element());
     let parts = match mapping.select.contains_key("tool") {
         true => places.all("tool", root),
         false => vec![root],
@@ -116,7 +116,7 @@ pub fn read(
 }
 
 fn tool_entry(
-    places: &Places<'_>,
+    places: &SelectedPlaces<'_>,
     part: ElementRef<'_>,
     url: &Url,
     mapping: &SourceMapping,
@@ -162,7 +162,7 @@ fn tool_entry(
 }
 
 /// The maker's page: where a link leads, or the text of what is selected.
-fn address(places: &Places<'_>, part: ElementRef<'_>, page: &Url) -> String {
+fn address(places: &SelectedPlaces<'_>, part: ElementRef<'_>, page: &Url) -> String {
     let found = match places.find("url", part) {
         Some((element, None)) => element
             .value()

@@ -1,6 +1,6 @@
 use super::*;
+use crate::domain::source::EntryRemark;
 use crate::domain::source::FoundTool;
-use crate::domain::source::Remark;
 
 const TEXT_FORM: &str = include_str!("../../tests/fixtures/sources/comparison.txt");
 
@@ -21,7 +21,7 @@ fn feed(xml: &str) -> Vec<FoundEntry> {
     .expect("a feed")
 }
 
-fn faults(entry: &FoundEntry) -> Vec<&Remark> {
+fn faults(entry: &FoundEntry) -> Vec<&EntryRemark> {
     let remarks = entry.remarks.iter();
     remarks
         .filter(|remark| remark.kind == RemarkKind::Fault)

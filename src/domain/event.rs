@@ -233,7 +233,7 @@ pub struct Event {
 
 /// An event as other programs see it, in the feed and as the body of a request. The order of the fields is that of Standard Webhooks.
 #[derive(Debug, Clone, serde::Serialize)]
-pub struct EventView {
+pub struct EventDocument {
     /// Kind.
     #[serde(rename = "type")]
     pub kind: EventKind,

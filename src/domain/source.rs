@@ -73,7 +73,7 @@ super::named! {
 
 /// A remark about a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remark {
+pub struct EntryRemark {
     /// Kind.
     pub kind: RemarkKind,
     /// Field that it is about, like `example-tool Builder verdict`; empty: the whole.
@@ -202,13 +202,13 @@ pub struct FoundEntry {
     /// Comparisons.
     pub comparisons: Vec<FoundComparison>,
     /// Remarks of whoever read it.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<EntryRemark>,
 }
 
 impl FoundEntry {
     /// Adds a remark.
     pub fn remark(&mut self, kind: RemarkKind, field: &str, detail: impl Into<String>) {
-        self.remarks.push(Remark {
+        self.remarks.push(EntryRemark {
             kind,
             field: field.to_owned(),
             detail: detail.into(),

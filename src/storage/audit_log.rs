@@ -90,24 +90,18 @@ impl ChangeAuthor<'_> {
     }
 
     fn named(self, subject: ChangeSubject<'_>) -> (SubjectKind, String) {
+        let of = |kind, name: fn(&Secrets, i64) -> String, id| {
+            let name = self.names.map(|names| name(names, id));
+            (kind, name.unwrap_or_default())
+        };
         match subject {
             ChangeSubject::Digest(slot) => (SubjectKind::Digest, slot.to_string()),
             ChangeSubject::Subscriber(id) => {
-                let name = self.names.map(|names| names.subscriber_name(id));
-                (SubjectKind::Subscriber, name.unwrap_or_default())
+                of(SubjectKind::Subscriber, Secrets::subscriber_name, id)
             }
-            ChangeSubject::User(id) => {
-                let name = self.names.map(|names| names.user_name(id));
-                (SubjectKind::User, name.unwrap_or_default())
-            }
-            ChangeSubject::Source(id) => {
-                let name = self.names.map(|names| names.source_name(id));
-                (SubjectKind::Source, name.unwrap_or_default())
-            }
-            ChangeSubject::Proposal(id) => {
-                let name = self.names.map(|names| names.proposal_name(id));
-                (SubjectKind::Proposal, name.unwrap_or_default())
-            }
+            ChangeSubject::User(id) => of(SubjectKind::User, Secrets::user_name, id),
+            ChangeSubject::Source(id) => of(SubjectKind::Source, Secrets::source_name, id),
+            ChangeSubject::Proposal(id) => of(SubjectKind::Proposal, Secrets::proposal_name, id),
             ChangeSubject::Catalogue(slug) => (SubjectKind::Catalogue, slug.to_owned()),
             ChangeSubject::Segment(slug) => (SubjectKind::Segment, slug.to_owned()),
             ChangeSubject::Token(public_id) => (SubjectKind::Token, public_id.to_owned()),
@@ -115,10 +109,11 @@ impl ChangeAuthor<'_> {
             ChangeSubject::Domain(name) => (SubjectKind::Domain, name.to_owned()),
             ChangeSubject::Relay(name) => (SubjectKind::Relay, name.to_owned()),
             ChangeSubject::Suppression(hash) => (SubjectKind::Suppression, hash.to_owned()),
-            ChangeSubject::WebhookEndpoint(id) => {
-                let name = self.names.map(|names| names.webhook_endpoint_name(id));
-                (SubjectKind::WebhookEndpoint, name.unwrap_or_default())
-            }
+            ChangeSubject::WebhookEndpoint(id) => of(
+                SubjectKind::WebhookEndpoint,
+                Secrets::webhook_endpoint_name,
+                id,
+            ),
         }
     }
 }

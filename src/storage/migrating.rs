@@ -19,6 +19,7 @@ use super::hosts::CONNECT_MAX;
 use super::hosts::HostKind;
 use super::hosts::connect;
 use super::page_versions;
+use super::session::Tx;
 use super::subscriber_list::POSTGRES_INDEXES;
 
 /// Pause between two looks at the session that migrates.
@@ -166,4 +167,22 @@ impl From<MigrateError> for StorageError {
             error => Self::Migrate(error),
         }
     }
+}
+
+/// Leaves room on the pages of the ledger (PostgreSQL).
+pub(super) async fn leave_room(tx: &mut Tx) -> Result<(), StorageError> {
+    if !tx.is_postgres() {
+        return Ok(());
+    }
+    // Room for the two versions that a row of the ledger will have: they stay on its page, and no index is touched (heap-only
+    // tuples). SQLite has no such thing; a ledger in partitions says it for each (docs/partitions.sql).
+    execute!(
+        tx,
+        "do $$ begin
+           if exists (select from pg_class where oid = 'deliveries'::regclass and relkind = 'r' and reloptions is null) then
+             alter table deliveries set (fillfactor = 55);
+           end if;
+         end $$"
+    )?;
+    Ok(())
 }

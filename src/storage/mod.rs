@@ -294,18 +294,7 @@ impl Storage {
         let mut tx = self.begin().await?;
         subscriber_list::make_on_sqlite(&mut tx).await?;
         page_versions::make_on_sqlite(&mut tx).await?;
-        if tx.is_postgres() {
-            // Room for the two versions that a row of the ledger will have: they stay on its page, and no index is touched (heap-only
-            // tuples). SQLite has no such thing; a ledger in partitions says it for each (docs/partitions.sql).
-            execute!(
-                tx,
-                "do $$ begin
-                   if exists (select from pg_class where oid = 'deliveries'::regclass and relkind = 'r' and reloptions is null) then
-                     alter table deliveries set (fillfactor = 55);
-                   end if;
-                 end $$"
-            )?;
-        }
+        migrating::leave_room(&mut tx).await?;
         execute!(
             tx,
             "insert into installation (id, created_at) values (1, $1) on conflict (id) do nothing",

@@ -18,9 +18,9 @@ use crate::domain::catalogue::Comparison;
 use crate::domain::catalogue::Tool;
 use crate::domain::event::EventKind;
 use crate::domain::from_millis;
+use crate::domain::source::EntryRemark;
 use crate::domain::source::FoundEntry;
 use crate::domain::source::ProposalState;
-use crate::domain::source::Remark;
 
 /// An entry as a source has it now.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ struct ProposalRow {
 impl ProposalRow {
     fn proposal(self) -> Result<Proposal, StorageError> {
         let mut entry: FoundEntry = stored(serde_json::from_str(&self.content))?;
-        let remarks: Vec<Remark> = stored(serde_json::from_str(&self.remarks))?;
+        let remarks: Vec<EntryRemark> = stored(serde_json::from_str(&self.remarks))?;
         entry.remarks = remarks;
         Ok(Proposal {
             id: self.id,

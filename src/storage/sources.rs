@@ -36,7 +36,7 @@ pub struct SourceDraft {
 
 /// A source.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct ContentSource {
     /// Number of its row.
     pub id: i64,
     /// Settings.
@@ -81,7 +81,7 @@ pub struct LookResult {
 }
 
 #[derive(sqlx::FromRow)]
-struct SourceRow {
+struct ContentSourceRow {
     id: i64,
     name: String,
     kind: String,
@@ -101,9 +101,9 @@ struct SourceRow {
     paused_at: Option<i64>,
 }
 
-impl SourceRow {
-    fn source(self) -> Result<Source, StorageError> {
-        Ok(Source {
+impl ContentSourceRow {
+    fn source(self) -> Result<ContentSource, StorageError> {
+        Ok(ContentSource {
             id: self.id,
             draft: SourceDraft {
                 name: self.name,
@@ -278,28 +278,28 @@ impl Storage {
     }
 
     /// Every source, by name. Each was added by a person, so that there are few.
-    pub async fn sources(&self) -> Result<Vec<Source>, StorageError> {
+    pub async fn sources(&self) -> Result<Vec<ContentSource>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<SourceRow> = all!(
+        let rows: Vec<ContentSourceRow> = all!(
             reader,
             "select id, name, kind, url, host, mapping, mode, every_seconds, next_at, seen, modified, failures, failing_since,
                last_error, last_note, last_ok_at, paused_at
              from sources order by name"
         )?;
-        rows.into_iter().map(SourceRow::source).collect()
+        rows.into_iter().map(ContentSourceRow::source).collect()
     }
 
     /// A source.
-    pub async fn source(&self, id: i64) -> Result<Option<Source>, StorageError> {
+    pub async fn source(&self, id: i64) -> Result<Option<ContentSource>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<SourceRow> = optional!(
+        let row: Option<ContentSourceRow> = optional!(
             reader,
             "select id, name, kind, url, host, mapping, mode, every_seconds, next_at, seen, modified, failures, failing_since,
                last_error, last_note, last_ok_at, paused_at
              from sources where id = $1",
             id
         )?;
-        row.map(SourceRow::source).transpose()
+        row.map(ContentSourceRow::source).transpose()
     }
 
     /// Sources whose time has come, at most `most`, oldest first.

@@ -31,7 +31,7 @@ pub type Page = Result<Html<String>, Problem>;
 pub struct Problem {
     status: StatusCode,
     title: &'static str,
-    sentence: String,
+    sentence: Box<str>,
     retry_after: Option<Duration>,
     faults: Vec<ProblemFault>,
     /// Word that is narrower than the status's own.
@@ -111,7 +111,7 @@ impl Problem {
         let fault = ProblemFault {
             pointer: format!("#/{field}"),
             code: "invalid",
-            detail: problem.sentence.clone(),
+            detail: problem.sentence.to_string(),
         };
         Self {
             faults: vec![fault],
@@ -124,7 +124,7 @@ impl Problem {
         Self {
             status,
             title,
-            sentence: sentence.into(),
+            sentence: sentence.into().into_boxed_str(),
             retry_after: None,
             faults: Vec::new(),
             code: None,
@@ -203,7 +203,7 @@ impl Problem {
             response
         } else {
             let page = page::problem(site, self.title, &self.sentence)
-                .unwrap_or_else(|_| self.sentence.clone());
+                .unwrap_or_else(|_| self.sentence.to_string());
             (self.status, Html(page)).into_response()
         };
         let headers = response.headers_mut();

@@ -149,7 +149,7 @@ fn secrets_come_from_files_and_from_credentials() {
     let program = program
         .without("VERDICTS_SITE__SECRET")
         .with("VERDICTS_SITE__SECRET_FILE", "secret")
-        .with("VERDICTS_WEBHOOKS__POSTMARK_FILE", "")
+        .with("VERDICTS_WEBHOOKS_IN__POSTMARK_FILE", "")
         .with("CREDENTIALS_DIRECTORY", &credentials);
     let settings = program.run(&["--json", "config"]).good();
     assert!(!settings.out.contains("hunter2"), "{}", settings.out);
@@ -175,7 +175,7 @@ fn secrets_come_from_files_and_from_credentials() {
         "{origin}"
     );
     assert_eq!(setting("inbound.imap")["origin"], "default");
-    assert_eq!(setting("webhooks.postmark")["origin"], "default");
+    assert_eq!(setting("webhooks_in.postmark")["origin"], "default");
 
     for (name, text, words) in [
         (

@@ -13,7 +13,7 @@ use verdicts::domain::source::SourceMapping;
 use verdicts::domain::source::SourceMode;
 use verdicts::storage::proposals::Proposal;
 use verdicts::storage::proposals::ProposalFilter;
-use verdicts::storage::sources::Source;
+use verdicts::storage::sources::ContentSource;
 
 use crate::support::TestApp;
 use crate::support::TestDb;
@@ -45,7 +45,7 @@ fn wish(kind: SourceKind, url: &str) -> SourceWish {
     }
 }
 
-async fn add(test_app: &TestApp, wish: &SourceWish) -> Source {
+async fn add(test_app: &TestApp, wish: &SourceWish) -> ContentSource {
     test_app
         .app
         .add_source(&Actor::cli(), wish)
@@ -53,12 +53,12 @@ async fn add(test_app: &TestApp, wish: &SourceWish) -> Source {
         .expect("added")
 }
 
-async fn pull(test_app: &TestApp, source: &Source) -> LookReport {
+async fn pull(test_app: &TestApp, source: &ContentSource) -> LookReport {
     let report = test_app.app.pull_source(source.id).await.expect("read");
     report.expect("nobody else reads it")
 }
 
-async fn stored(test_app: &TestApp, source: &Source) -> Source {
+async fn stored(test_app: &TestApp, source: &ContentSource) -> ContentSource {
     let stored = test_app.app.storage.source(source.id).await.expect("read");
     stored.expect("it is there")
 }

@@ -31,7 +31,7 @@ pub(super) struct Validators {
 
 /// An answer with something in it.
 #[derive(Debug)]
-pub(super) struct Fetched {
+pub(super) struct FetchedSource {
     /// Address that answered.
     pub(super) url: Url,
     /// Address that the source has for good now.
@@ -43,10 +43,10 @@ pub(super) struct Fetched {
 }
 
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum SourceAnswer {
     /// As it was (304).
     Unchanged,
-    Read(Fetched),
+    Read(Box<FetchedSource>),
 }
 
 /// Reason why there is nothing to read.
@@ -86,7 +86,7 @@ pub(super) async fn fetch(
     known: &Validators,
     accept: &str,
     now: Timestamp,
-) -> Result<Answer, LookFault> {
+) -> Result<SourceAnswer, LookFault> {
     let (mut at, mut moved, mut is_permanent) = (url.clone(), None, true);
     for _ in 0..=REDIRECTS_MAX {
         let mut request = Request::get(at.as_str())
@@ -120,15 +120,15 @@ pub(super) async fn fetch(
                     modified: Some(header(&parts.headers, "last-modified"))
                         .filter(|it| !it.is_empty()),
                 };
-                return Ok(Answer::Read(Fetched {
+                return Ok(SourceAnswer::Read(Box::new(FetchedSource {
                     url: at,
                     moved,
                     content_type: header(&parts.headers, "content-type").to_ascii_lowercase(),
                     body,
                     validators,
-                }));
+                })));
             }
-            304 => return Ok(Answer::Unchanged),
+            304 => return Ok(SourceAnswer::Unchanged),
             status @ (301 | 302 | 303 | 307 | 308) => {
                 let place = header(&parts.headers, "location");
                 let next = at.join(&place).ok().filter(|_| !place.is_empty());
@@ -209,7 +209,7 @@ fn header(headers: &HeaderMap, name: &str) -> String {
     value.unwrap_or_default().trim().to_owned()
 }
 
-impl Fetched {
+impl FetchedSource {
     /// The type without its parameters.
     pub(super) fn mime(&self) -> &str {
         self.content_type

@@ -23,8 +23,8 @@ use crate::domain::source::SourceMode;
 use crate::domain::source::next_look;
 use crate::storage::proposals::ProposalAccepted;
 use crate::storage::proposals::ProposalFilter;
+use crate::storage::sources::ContentSource;
 use crate::storage::sources::LookResult;
-use crate::storage::sources::Source;
 
 /// Interval at which it is looked what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -156,7 +156,7 @@ impl App {
     /// Writes down what was read, and publishes what may be.
     async fn take_content(
         &self,
-        source: &Source,
+        source: &ContentSource,
         content: SourceContent,
     ) -> Result<(LookReport, LookResult), Failure> {
         let mut report = LookReport::default();
@@ -215,7 +215,7 @@ impl App {
     /// What to know of a whole document that is no longer as it was; `None`: it says nothing about that.
     async fn note_of(
         &self,
-        source: &Source,
+        source: &ContentSource,
         entries: &[FoundEntry],
     ) -> Result<Option<Option<String>>, Failure> {
         let [document] = entries else {
@@ -272,7 +272,7 @@ impl App {
     }
 
     /// Publishes what waits and has nothing in its way.
-    async fn publish_open(&self, source: &Source) -> Result<u64, Failure> {
+    async fn publish_open(&self, source: &ContentSource) -> Result<u64, Failure> {
         let filter = ProposalFilter {
             source_id: Some(source.id),
             ..ProposalFilter::default()

@@ -22,7 +22,7 @@ use crate::domain::source::FOLDER_EVERY;
 use crate::domain::source::SourceKind;
 use crate::domain::source::SourceMapping;
 use crate::domain::source::SourceMode;
-use crate::storage::sources::Source;
+use crate::storage::sources::ContentSource;
 use crate::storage::sources::SourceDraft;
 
 pub use deciding::Decided;
@@ -74,7 +74,7 @@ impl App {
     }
 
     /// The source that a text means: its opaque id, or its name.
-    pub async fn source_called(&self, text: &str) -> Result<Source, Failure> {
+    pub async fn source_called(&self, text: &str) -> Result<ContentSource, Failure> {
         let by_id = match self.secrets.source_named(text) {
             Some(id) => self.storage.source(id).await?,
             None => None,
@@ -188,7 +188,11 @@ impl App {
     }
 
     /// Adds a source; what it holds is read at the next minute.
-    pub async fn add_source(&self, actor: &Actor, wish: &SourceWish) -> Result<Source, Failure> {
+    pub async fn add_source(
+        &self,
+        actor: &Actor,
+        wish: &SourceWish,
+    ) -> Result<ContentSource, Failure> {
         let draft = self.source_draft(wish)?;
         let added = self.storage.add_source(actor, &draft, self.now()).await?;
         let Some(id) = added else {
@@ -207,7 +211,7 @@ impl App {
         actor: &Actor,
         id: i64,
         wish: &SourceWish,
-    ) -> Result<Source, Failure> {
+    ) -> Result<ContentSource, Failure> {
         let draft = self.source_draft(wish)?;
         if !self
             .storage
@@ -222,7 +226,7 @@ impl App {
         self.stored_source(id).await
     }
 
-    async fn stored_source(&self, id: i64) -> Result<Source, Failure> {
+    async fn stored_source(&self, id: i64) -> Result<ContentSource, Failure> {
         let stored = self.storage.source(id).await?;
         stored.ok_or_else(|| Failure::not_found("The source is gone."))
     }

@@ -20,10 +20,10 @@ use crate::domain::catalogue::Verdict;
 use crate::domain::catalogue_change::FieldChange;
 use crate::domain::catalogue_change::comparison_changes;
 use crate::domain::catalogue_change::tool_changes;
+use crate::domain::source::EntryRemark;
 use crate::domain::source::FoundComparison;
 use crate::domain::source::FoundEntry;
 use crate::domain::source::FoundTool;
-use crate::domain::source::Remark;
 use crate::domain::source::RemarkKind;
 use crate::storage::catalogue_import::Difference;
 use crate::storage::catalogue_import::Imported;
@@ -40,7 +40,7 @@ pub struct JudgedEntry {
     /// The difference to the catalogue as it is.
     pub difference: Imported,
     /// Remarks of whoever read it, and of this judgement.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<EntryRemark>,
     /// Verdicts that a person has to choose, as `slug Reviewer`.
     pub questions: Vec<String>,
 }
@@ -283,8 +283,8 @@ impl App {
     }
 }
 
-fn fault(field: &str, detail: String) -> Remark {
-    Remark {
+fn fault(field: &str, detail: String) -> EntryRemark {
+    EntryRemark {
         kind: RemarkKind::Fault,
         field: field.to_owned(),
         detail,
@@ -295,6 +295,27 @@ fn slug_of(slug: &str, name: &str) -> String {
     match slug.parse::<Slug>() {
         Ok(slug) => slug.to_string(),
         Err(_) => propose_slug(name),
+    }
+}
+
+/// Notes a question that whoever accepts the entry answers.
+fn ask(judged: &mut JudgedEntry, key: String) {
+    judged.remarks.push(EntryRemark {
+        kind: RemarkKind::Question,
+        field: key.clone(),
+        detail: format!("The source says neither ship nor skip for {key}: choose one, or set ship_from in its mapping."),
+    });
+    judged.questions.push(key);
+}
+
+/// Takes over the sentences that a source offers for quotation.
+fn add_quotes(tool: &mut Tool, found: &FoundTool) {
+    for review in &mut tool.reviews {
+        let found = found
+            .reviews
+            .iter()
+            .find(|found| found.reviewer == review.reviewer);
+        review.quote = found.and_then(|found| found.quote.clone());
     }
 }
 
@@ -356,12 +377,7 @@ fn read_tool(
         reviews,
     };
     for key in questions {
-        judged.remarks.push(Remark {
-            kind: RemarkKind::Question,
-            field: key.clone(),
-            detail: format!("The source says neither ship nor skip for {key}: choose one, or set ship_from in its mapping."),
-        });
-        judged.questions.push(key);
+        ask(judged, key);
     }
     let published_at = found
         .published_at
@@ -369,13 +385,7 @@ fn read_tool(
         .unwrap_or(seen_at);
     match typed.read(published_at, found.sample) {
         Ok(mut tool) => {
-            for review in &mut tool.reviews {
-                let found = found
-                    .reviews
-                    .iter()
-                    .find(|found| found.reviewer == review.reviewer);
-                review.quote = found.and_then(|found| found.quote.clone());
-            }
+            add_quotes(&mut tool, found);
             judged.catalogue.tools.push(tool);
         }
         Err(faults) => {

@@ -9,9 +9,9 @@ use sha2::Sha256;
 use url::Url;
 
 use super::fetch;
-use super::fetch::Answer;
-use super::fetch::Fetched;
+use super::fetch::FetchedSource;
 use super::fetch::LookFault;
+use super::fetch::SourceAnswer;
 use super::fetch::Validators;
 use crate::app::App;
 use crate::app::Failure;
@@ -25,7 +25,7 @@ use crate::domain::source::FoundTool;
 use crate::domain::source::RemarkKind;
 use crate::domain::source::SourceKind;
 use crate::outside::HttpClient;
-use crate::storage::sources::Source;
+use crate::storage::sources::ContentSource;
 use crate::storage::sources::SourceDraft;
 
 /// Pages of new entries that one look follows.
@@ -53,7 +53,7 @@ impl App {
     pub(super) async fn read_source(
         &self,
         draft: &SourceDraft,
-        known: Option<&Source>,
+        known: Option<&ContentSource>,
     ) -> Result<SourceContent, LookFault> {
         let validators = known.map_or_else(Validators::default, |known| Validators {
             etag: known.seen.clone(),
@@ -73,8 +73,8 @@ impl App {
             _ => "application/json, application/toml, text/plain;q=0.5",
         };
         let fetched = match fetch::fetch(&client, &url, &validators, accept, self.now()).await? {
-            Answer::Unchanged => return Ok(SourceContent::Unchanged),
-            Answer::Read(fetched) => fetched,
+            SourceAnswer::Unchanged => return Ok(SourceContent::Unchanged),
+            SourceAnswer::Read(fetched) => fetched,
         };
         check_type(draft.kind, &fetched)?;
         let (kind, mapping) = (draft.kind, draft.mapping.clone());
@@ -102,7 +102,7 @@ impl App {
         &self,
         client: &HttpClient,
         draft: &SourceDraft,
-        known: Option<&Source>,
+        known: Option<&ContentSource>,
         entries: &mut Vec<FoundEntry>,
     ) -> Result<bool, LookFault> {
         let (mut followed, mut kept, mut is_all) = (0, Vec::new(), true);
@@ -162,7 +162,8 @@ impl App {
     ) -> Result<Vec<FoundEntry>, LookFault> {
         let accept = "text/html, application/xhtml+xml";
         let known = Validators::default();
-        let Answer::Read(fetched) = fetch::fetch(client, url, &known, accept, self.now()).await?
+        let SourceAnswer::Read(fetched) =
+            fetch::fetch(client, url, &known, accept, self.now()).await?
         else {
             return Err("The answer is 304, which was not asked for."
                 .to_owned()
@@ -172,7 +173,8 @@ impl App {
         let mapping = draft.mapping.clone();
         let read =
             tokio::task::spawn_blocking(move || entries_of(SourceKind::Page, &fetched, &mapping));
-        Ok(read.await.map_err(|error| error.to_string())??)
+        read.await
+            .map_err(|error| LookFault::from(error.to_string()))?
     }
 
     async fn read_folder(
@@ -258,7 +260,7 @@ fn folder_version(path: &Path) -> std::io::Result<String> {
 }
 
 /// Refuses what can be none of it: a picture, an archive.
-fn check_type(kind: SourceKind, fetched: &Fetched) -> Result<(), LookFault> {
+fn check_type(kind: SourceKind, fetched: &FetchedSource) -> Result<(), LookFault> {
     let mime = fetched.mime();
     let is_text =
         mime.starts_with("text/") || mime.is_empty() || mime == "application/octet-stream";
@@ -282,7 +284,7 @@ fn check_type(kind: SourceKind, fetched: &Fetched) -> Result<(), LookFault> {
 
 fn entries_of(
     kind: SourceKind,
-    fetched: &Fetched,
+    fetched: &FetchedSource,
     mapping: &crate::domain::source::SourceMapping,
 ) -> Result<Vec<FoundEntry>, LookFault> {
     let entries = match kind {

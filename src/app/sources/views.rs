@@ -5,17 +5,17 @@ use serde::Serialize;
 use super::proposing::JudgedEntry;
 use crate::app::App;
 use crate::domain::Timestamp;
+use crate::domain::source::EntryRemark;
 use crate::domain::source::FoundComparison;
 use crate::domain::source::FoundEntry;
 use crate::domain::source::FoundTool;
 use crate::domain::source::ProposalState;
-use crate::domain::source::Remark;
 use crate::domain::source::SourceKind;
 use crate::domain::source::SourceMapping;
 use crate::domain::source::SourceMode;
 use crate::storage::catalogue_import::Difference;
 use crate::storage::proposals::Proposal;
-use crate::storage::sources::Source;
+use crate::storage::sources::ContentSource;
 
 /// A source.
 #[derive(Debug, Clone, Serialize)]
@@ -70,7 +70,7 @@ pub struct ProposalView {
     /// Time of the decision.
     pub decided_at: Option<Timestamp>,
     /// Questions, faults and notes.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<EntryRemark>,
     /// Verdicts that a person has to choose, as `slug Reviewer`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<String>,
@@ -104,7 +104,7 @@ pub struct TestEntryView {
     /// Differences to the catalogue.
     pub differences: usize,
     /// Questions, faults and notes.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<EntryRemark>,
 }
 
 impl TestPullView {
@@ -146,7 +146,7 @@ impl TestPullView {
 
 impl App {
     /// A source as programs see it.
-    pub fn source_view(&self, source: &Source) -> SourceView {
+    pub fn source_view(&self, source: &ContentSource) -> SourceView {
         let draft = &source.draft;
         SourceView {
             id: self.source_name(source.id),

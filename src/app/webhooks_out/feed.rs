@@ -4,12 +4,12 @@ use crate::app::App;
 use crate::app::Failure;
 use crate::domain::Timestamp;
 use crate::domain::event::Event;
+use crate::domain::event::EventDocument;
 use crate::domain::event::EventKind;
-use crate::domain::event::EventView;
 
 impl App {
     /// An event as other programs see it. `is_personal`: with the address of its reader, where it was kept.
-    pub fn event_view(&self, event: Event, is_personal: bool) -> EventView {
+    pub fn event_view(&self, event: Event, is_personal: bool) -> EventDocument {
         let mut data = event.data;
         if let Some(subscriber) = event.subscriber {
             data.insert("subscriber".into(), self.subscriber_name(subscriber).into());
@@ -17,7 +17,7 @@ impl App {
         if let Some(email) = event.email.filter(|_| is_personal) {
             data.insert("email".into(), email.into());
         }
-        EventView {
+        EventDocument {
             kind: event.kind,
             timestamp: event.at,
             id: event.id,
@@ -31,7 +31,7 @@ impl App {
         after: Option<i64>,
         kinds: &[EventKind],
         limit: usize,
-    ) -> Result<(Vec<EventView>, Option<i64>), Failure> {
+    ) -> Result<(Vec<EventDocument>, Option<i64>), Failure> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let found = self
             .storage

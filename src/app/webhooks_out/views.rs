@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::app::App;
 use crate::app::Failure;
 use crate::domain::Timestamp;
+use crate::domain::event::EventDocument;
 use crate::domain::event::EventKind;
-use crate::domain::event::EventView;
 use crate::domain::webhook_endpoint::DisabledReason;
 use crate::domain::webhook_endpoint::WebhookDeliveryState;
 use crate::domain::webhook_endpoint::WebhookEndpoint;
@@ -204,7 +204,7 @@ impl App {
 }
 
 /// The body of a request that tells an event.
-pub(super) fn body(view: &EventView) -> String {
+pub(super) fn body(view: &EventDocument) -> String {
     serde_json::to_string(view).unwrap_or_default()
 }
 

@@ -49,7 +49,9 @@ pub fn failed(
         AddressVerdict::Permanent if words.trim().is_empty() && said.says_nothing() => hard,
         AddressVerdict::NoMailbox | AddressVerdict::Permanent => said,
         AddressVerdict::Passing(reason)
-            if said.says_nothing() || said.meaning == Classification::Hard =>
+            if said.says_nothing()
+                || said.meaning == Classification::Hard
+                || said.reason == Reason::Other =>
         {
             soft(reason)
         }

@@ -29,7 +29,7 @@ pub fn operations() -> Vec<Operation> {
                 "`next` stands on every page that has events, the last one too: ask with it later for what is new. Events carry no addresses.",
             )
             .asks::<EventsQuery>()
-            .pages::<Event>("Events in the order of the feed."),
+            .pages::<EventItem>("Events in the order of the feed."),
     ]
 }
 
@@ -50,7 +50,7 @@ struct EventsQuery {
 
 /// An event.
 #[derive(Debug, Serialize, ToSchema)]
-struct Event {
+struct EventItem {
     /// Kind.
     r#type: String,
     /// Time of the change.
@@ -78,7 +78,7 @@ async fn list(
     };
     let limit = answers::limit(asked.limit);
     let (events, last) = web.app.event_feed(after, &kinds, limit).await?;
-    let row = |event: crate::domain::event::EventView| Event {
+    let row = |event: crate::domain::event::EventDocument| EventItem {
         r#type: event.kind.to_string(),
         timestamp: event.timestamp,
         id: event.id,

@@ -23,6 +23,7 @@ use super::extract::invalid_at;
 use super::operation::Need;
 use super::operation::Operation;
 use super::sources::RemarkItem;
+use crate::app::FailureKind;
 use crate::app::sources::Answers;
 use crate::domain::Timestamp;
 use crate::domain::api_token::Scope;
@@ -186,7 +187,14 @@ async fn list(
             .map_err(|error| invalid_at("?state", "invalid", format!("{error}.")))
     });
     let source_id = match &asked.source {
-        Some(source) => Some(web.app.source_called(source).await?.id),
+        // A filter that means nothing is a fault of the query: the list itself is there.
+        Some(source) => match web.app.source_called(source).await {
+            Ok(source) => Some(source.id),
+            Err(failure) if *failure.kind() == FailureKind::NotFound => {
+                return Err(invalid_at("?source", "invalid", failure.to_string()));
+            }
+            Err(failure) => return Err(failure.into()),
+        },
         None => None,
     };
     let before = match answers::place(asked.after.as_deref())? {

@@ -28,9 +28,9 @@ use crate::app::sources::SourceWish;
 use crate::app::sources::TestEntryView;
 use crate::domain::Timestamp;
 use crate::domain::api_token::Scope;
-use crate::domain::source::Remark;
+use crate::domain::source::EntryRemark;
 use crate::domain::source::SourceMapping;
-use crate::storage::sources::Source;
+use crate::storage::sources::ContentSource;
 
 /// Operations of this file.
 pub fn operations() -> Vec<Operation> {
@@ -211,8 +211,8 @@ struct PullResult {
     error: Option<String>,
 }
 
-impl From<&Remark> for RemarkItem {
-    fn from(remark: &Remark) -> Self {
+impl From<&EntryRemark> for RemarkItem {
+    fn from(remark: &EntryRemark) -> Self {
         Self {
             kind: remark.kind.to_string(),
             field: remark.field.clone(),
@@ -234,7 +234,7 @@ impl From<&TestEntryView> for TestEntry {
 }
 
 impl SourceItem {
-    fn new(web: &Web, source: &Source) -> Self {
+    fn new(web: &Web, source: &ContentSource) -> Self {
         let view = web.app.source_view(source);
         Self {
             id: view.id,

@@ -23,12 +23,12 @@ use super::operation::Operation;
 use super::patterns;
 use super::webhook_shapes::DeliveriesQuery;
 use super::webhook_shapes::NewWebhookEndpoint;
-use super::webhook_shapes::Replay;
+use super::webhook_shapes::ReplayRequest;
 use super::webhook_shapes::Replayed;
-use super::webhook_shapes::WebhookAttempt;
+use super::webhook_shapes::WebhookAttemptItem;
 use super::webhook_shapes::WebhookDelivery;
-use super::webhook_shapes::WebhookDeliveryDetail;
-use super::webhook_shapes::WebhookEndpoint;
+use super::webhook_shapes::WebhookDeliveryItem;
+use super::webhook_shapes::WebhookEndpointItem;
 use super::webhook_shapes::WebhookEndpointPatch;
 use super::webhook_shapes::WebhookEndpointWithSecret;
 use super::webhook_shapes::WebhookTest;
@@ -51,7 +51,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/webhook-endpoints", read, list)
             .named("listWebhookEndpoints", "List webhook endpoints")
             .asks::<NoParameters>()
-            .pages::<WebhookEndpoint>("All endpoints. Their secrets are in no answer but those that make one."),
+            .pages::<WebhookEndpointItem>("All endpoints. Their secrets are in no answer but those that make one."),
         Operation::post("/webhook-endpoints", write, create)
             .named("createWebhookEndpoint", "Add a webhook endpoint")
             .explained("The secret is shown this once. A repeat under the same Idempotency-Key shows none: rotate it then.")
@@ -63,14 +63,14 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/webhook-endpoints/{id}", read, show)
             .named("getWebhookEndpoint", "Show a webhook endpoint")
             .asks::<NoParameters>()
-            .answers::<WebhookEndpoint>(200, "The endpoint.")
+            .answers::<WebhookEndpointItem>(200, "The endpoint.")
             .with_header("ETag", "Version of the endpoint."),
         Operation::patch("/webhook-endpoints/{id}", write, change)
             .named("patchWebhookEndpoint", "Change a part of a webhook endpoint")
             .explained("A merge patch (RFC 7396). If-Match holds it to the version that was read.")
             .asks::<NoParameters>()
             .merges::<WebhookEndpointPatch>()
-            .answers::<WebhookEndpoint>(200, "The endpoint.")
+            .answers::<WebhookEndpointItem>(200, "The endpoint.")
             .with_header("ETag", "Version of the endpoint.")
             .problems(&[409, 412]),
         Operation::delete("/webhook-endpoints/{id}", write, remove)
@@ -89,7 +89,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::post("/webhook-endpoints/{id}/enable", write, enable)
             .named("enableWebhookEndpoint", "Send events to a disabled webhook endpoint again")
             .asks::<NoParameters>()
-            .answers::<WebhookEndpoint>(200, "The endpoint."),
+            .answers::<WebhookEndpointItem>(200, "The endpoint."),
         Operation::get("/webhook-endpoints/{id}/deliveries", read, deliveries)
             .named("listWebhookDeliveries", "List what was sent to a webhook endpoint, newest events first")
             .asks::<DeliveriesQuery>()
@@ -97,12 +97,12 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/webhook-endpoints/{id}/deliveries/{event}", read, delivery)
             .named("getWebhookDelivery", "Show the body and each answer of one event")
             .asks::<NoParameters>()
-            .answers::<WebhookDeliveryDetail>(200, "The event, its body, and the attempts, newest first."),
+            .answers::<WebhookDeliveryItem>(200, "The event, its body, and the attempts, newest first."),
         Operation::post("/webhook-endpoints/{id}/replay", write, replay)
             .named("replayWebhooks", "Send events to a webhook endpoint once more")
             .explained("One by its id, or all of a stretch of time that the endpoint takes, up to 10,000; also while it is disabled.")
             .asks::<NoParameters>()
-            .takes::<Replay>()
+            .takes::<ReplayRequest>()
             .answers::<Replayed>(202, "They are queued.")
             .problems(&[409]),
     ]
@@ -323,13 +323,13 @@ async fn delivery(
 ) -> Result<Response, Problem> {
     let endpoint = known(&web, &id).await?;
     let detail = web.app.webhook_delivery(&endpoint, &event).await?;
-    answers::ok(&WebhookDeliveryDetail {
+    answers::ok(&WebhookDeliveryItem {
         delivery: detail.delivery.into(),
         body: detail.body,
         attempts: detail
             .attempts
             .into_iter()
-            .map(WebhookAttempt::from)
+            .map(WebhookAttemptItem::from)
             .collect(),
     })
 }
@@ -339,7 +339,7 @@ async fn replay(
     Caller(bearer): Caller,
     PathSegment(id): PathSegment,
     Query(NoParameters {}): Query<NoParameters>,
-    Body(asked): Body<Replay>,
+    Body(asked): Body<ReplayRequest>,
 ) -> Result<Response, Problem> {
     let endpoint = known(&web, &id).await?;
     let time = |text: Option<&str>| text.and_then(patterns::timestamp);

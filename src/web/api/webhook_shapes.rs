@@ -112,7 +112,7 @@ pub struct WebhookEndpointPatch {
 
 /// A webhook endpoint.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct WebhookEndpoint {
+pub struct WebhookEndpointItem {
     /// Opaque id.
     pub id: String,
     /// Name, for people.
@@ -149,14 +149,14 @@ pub struct WebhookEndpoint {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WebhookEndpointWithSecret {
     /// The endpoint.
-    pub endpoint: WebhookEndpoint,
+    pub endpoint: WebhookEndpointItem,
     /// `whsec_` and base64; null where the answer is given again.
     pub secret: Option<String>,
 }
 
 /// An attempt to send an event.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct WebhookAttempt {
+pub struct WebhookAttemptItem {
     /// Time when it began.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
@@ -181,7 +181,7 @@ pub struct WebhookTest {
     /// True if the endpoint took it.
     pub taken: bool,
     /// The attempt.
-    pub attempt: WebhookAttempt,
+    pub attempt: WebhookAttemptItem,
 }
 
 /// Conditions of the log.
@@ -220,19 +220,19 @@ pub struct WebhookDelivery {
 
 /// One event of the log: what was sent, and each answer.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct WebhookDeliveryDetail {
+pub struct WebhookDeliveryItem {
     /// The event.
     pub delivery: WebhookDelivery,
     /// Body, byte for byte.
     pub body: String,
     /// Attempts, newest first.
-    pub attempts: Vec<WebhookAttempt>,
+    pub attempts: Vec<WebhookAttemptItem>,
 }
 
 /// Events to be sent once more: either one, or a stretch of time.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Replay {
+pub struct ReplayRequest {
     /// Id of one event.
     #[schema(nullable = false, max_length = 100, pattern = "line")]
     pub event: Option<String>,
@@ -252,9 +252,12 @@ pub struct Replayed {
     pub queued: i64,
 }
 
-pub fn view(web: &Web, endpoint: &domain::webhook_endpoint::WebhookEndpoint) -> WebhookEndpoint {
+pub fn view(
+    web: &Web,
+    endpoint: &domain::webhook_endpoint::WebhookEndpoint,
+) -> WebhookEndpointItem {
     let view = web.app.webhook_view(endpoint);
-    WebhookEndpoint {
+    WebhookEndpointItem {
         id: view.id,
         name: view.name,
         url: view.url,
@@ -271,7 +274,7 @@ pub fn view(web: &Web, endpoint: &domain::webhook_endpoint::WebhookEndpoint) -> 
     }
 }
 
-impl From<WebhookAttemptView> for WebhookAttempt {
+impl From<WebhookAttemptView> for WebhookAttemptItem {
     fn from(view: WebhookAttemptView) -> Self {
         Self {
             at: view.at,

@@ -22,8 +22,8 @@ use super::sources::SOURCES;
 use crate::app::FailureKind;
 use crate::app::sources::Answers;
 use crate::app::users::signing_in::SignedIn;
+use crate::domain::source::EntryRemark;
 use crate::domain::source::ProposalState;
-use crate::domain::source::Remark;
 use crate::domain::source::RemarkKind;
 use crate::domain::user::AccessLevel;
 use crate::domain::user::Area;
@@ -42,7 +42,7 @@ const ROWS: usize = 50;
 /// Differences that are shown.
 const SHOWN: usize = 100;
 
-pub(super) fn remark_line(remark: &Remark) -> RemarkLine {
+pub(super) fn remark_line(remark: &EntryRemark) -> RemarkLine {
     RemarkLine {
         kind: remark.kind.as_str(),
         mood: match remark.kind {

@@ -12,7 +12,7 @@ use crate::domain::source::SourceKind;
 use crate::domain::source::SourceMapping;
 use crate::domain::source::SourceMode;
 use crate::render::desk::SourceFields;
-use crate::storage::sources::Source;
+use crate::storage::sources::ContentSource;
 
 /// The form as it was sent.
 #[derive(Debug, Default, Deserialize)]
@@ -112,7 +112,7 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 /// The fields of a known source.
-pub(super) fn fields_of(source: &Source) -> SourceFields {
+pub(super) fn fields_of(source: &ContentSource) -> SourceFields {
     let (draft, mapping) = (&source.draft, &source.draft.mapping);
     let lines = |pairs: Vec<String>| pairs.join("\n");
     SourceFields {

@@ -37,7 +37,7 @@ use crate::render::desk::SourceFormView;
 use crate::render::desk::SourceLine;
 use crate::render::desk::TriedEntry;
 use crate::render::desk::TriedView;
-use crate::storage::sources::Source;
+use crate::storage::sources::ContentSource;
 
 pub(super) const SOURCES: &str = "/desk/sources";
 /// Entries of a test pull that are shown.
@@ -89,7 +89,7 @@ impl FromRequestParts<Web> for SourcePath {
 }
 
 /// State of a source: a word, and its class.
-fn state_of(source: &Source) -> (&'static str, &'static str) {
+fn state_of(source: &ContentSource) -> (&'static str, &'static str) {
     match (source.failures, source.paused_at, source.last_ok_at) {
         (1.., ..) => ("failing", "bad"),
         (0, Some(_), _) => ("paused", "none"),
@@ -131,7 +131,7 @@ pub(super) async fn list(State(web): State<Web>, Me(who): Me) -> Page {
 
 /// A page of a form, with what became of it.
 struct FormOutcome<'a> {
-    known: Option<&'a Source>,
+    known: Option<&'a ContentSource>,
     fields: SourceFields,
     tried: Option<TestPullView>,
     problem: Option<String>,
@@ -251,7 +251,7 @@ pub(super) async fn change(
 async fn save(
     web: &Web,
     who: &SignedIn,
-    known: Option<&Source>,
+    known: Option<&ContentSource>,
     form: SourceForm,
 ) -> Result<Response, Problem> {
     let outcome = |tried, problem, may_force| FormOutcome {

@@ -55,7 +55,9 @@ const COMPOSED: [&str; 14] = [
 
 /// Where they are put together; `analyze` names a table, and reads as much of it whatever its size; the look at a file in `writer`
 /// reads one row of each.
-const COMPOSED_AT: [&str; 15] = [
+const COMPOSED_AT: [&str; 16] = [
+    // Triggers, when a database is migrated.
+    "page_versions.rs: AssertSqlSafe(sql)",
     // The whole database, once a backup.
     "backups.rs: \"vacuum into",
     "subscriber_list/statement.rs: AssertSqlSafe(self.text)",

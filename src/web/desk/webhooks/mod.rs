@@ -33,7 +33,7 @@ use crate::web::desk::access::Me;
 use crate::web::desk::access::Route;
 use crate::web::desk::answers;
 use crate::web::guard::PathSegment;
-use pages::Shown;
+use pages::ShownEndpoint;
 use pages::endpoint_page;
 use pages::form;
 use pages::list_page;
@@ -159,7 +159,7 @@ async fn show(
 ) -> Page {
     let endpoint = web.app.webhook_endpoint(&name).await?;
     let typed = TypedEndpoint::from(&endpoint.draft);
-    let page = Shown {
+    let page = ShownEndpoint {
         asked: asked.map(|Query(asked)| asked).unwrap_or_default(),
         form: form(path(&web, &endpoint), "Save", typed, None),
         range: (String::new(), String::new(), None),
@@ -183,7 +183,7 @@ async fn change(
     {
         Ok(_) => answers::done(&web, &who, "The endpoint is changed.", &here).await,
         Err(failure) => {
-            let page = Shown {
+            let page = ShownEndpoint {
                 asked: LogQuery::default(),
                 form: form(here, "Save", typed, Some(fault(failure)?)),
                 range: (String::new(), String::new(), None),
@@ -331,7 +331,7 @@ async fn replay(
         }
         Err(words) => {
             let typed = TypedEndpoint::from(&endpoint.draft);
-            let page = Shown {
+            let page = ShownEndpoint {
                 asked: LogQuery::default(),
                 form: form(here, "Save", typed, None),
                 range: (asked.from, asked.to, Some(words)),

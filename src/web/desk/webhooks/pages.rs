@@ -115,7 +115,7 @@ pub(super) fn secret_page(
 }
 
 /// What a page of an endpoint shows beside what is stored.
-pub(super) struct Shown {
+pub(super) struct ShownEndpoint {
     pub asked: LogQuery,
     pub form: EndpointForm,
     pub range: (String, String, Option<String>),
@@ -125,7 +125,7 @@ pub(super) async fn endpoint_page(
     web: &Web,
     who: &SignedIn,
     endpoint: &WebhookEndpoint,
-    shown: Shown,
+    shown: ShownEndpoint,
 ) -> Result<String, Problem> {
     let here = path(web, endpoint);
     let chosen: Option<WebhookDeliveryState> = shown
