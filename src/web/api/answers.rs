@@ -168,7 +168,7 @@ pub fn with_etag(etag: &str, mut response: Response) -> Response {
 /// Holds `If-Match` (RFC 9110, 13.1.1): `*`, or a list with the present tag.
 ///
 /// # Errors
-/// 412 where it names another; 428 where it is demanded and missing.
+/// 400 where it is empty; 412 where it names another; 428 where it is demanded and missing.
 pub fn check_match(headers: &HeaderMap, present: &str, is_demanded: bool) -> Result<(), Problem> {
     let mut given = headers.get_all(header::IF_MATCH).iter().peekable();
     if given.peek().is_none() {
@@ -180,6 +180,14 @@ pub fn check_match(headers: &HeaderMap, present: &str, is_demanded: bool) -> Res
             )),
             false => Ok(()),
         };
+    }
+    let mut values = headers.get_all(header::IF_MATCH).iter();
+    if values.all(|value| value.as_bytes().trim_ascii().is_empty()) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "No tag",
+            "If-Match is empty. Send the ETag of what you read, or leave the header out.",
+        ));
     }
     let holds = given.filter_map(|value| value.to_str().ok()).any(|value| {
         let mut tags = value.split(',').map(str::trim);
@@ -222,6 +230,9 @@ mod tests {
         }
         for bad in ["\"r2\"", "r1", "W/\"r1\""] {
             assert!(check_match(&with(bad), "\"r1\"", true).is_err(), "{bad}");
+        }
+        for empty in ["", " "] {
+            assert!(check_match(&with(empty), "\"r1\"", false).is_err());
         }
         assert!(check_match(&HeaderMap::new(), "\"r1\"", false).is_ok());
         assert!(check_match(&HeaderMap::new(), "\"r1\"", true).is_err());
