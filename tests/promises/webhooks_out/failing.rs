@@ -193,6 +193,8 @@ on_both! {
         }
         send(&test_app).await;
         assert_eq!(sink.received().len(), 20);
-        assert_eq!(sink.at_once.load(std::sync::atomic::Ordering::SeqCst), 4);
+        // The sink may notice late that the four silent ones were given up, while the next four are under way.
+        let at_once = sink.at_once.load(std::sync::atomic::Ordering::SeqCst);
+        assert!((4..=8).contains(&at_once), "{at_once}");
     }
 }
