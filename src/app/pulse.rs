@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When each role said that it would be back. A role that works says a longer time than one that waits: a large publication is no hang.
+/// Moments by which each role said that it would be back. A role that works says a longer time than one that waits: a large publication is no hang.
 #[derive(Debug, Default)]
 pub struct Pulse(Mutex<Vec<(&'static str, Instant)>>);
 

@@ -299,24 +299,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     arguments.command.limit_connections(&mut loaded.settings);
     let makes_database = arguments.command.makes_database();
-    let open = async || -> Result<Arc<App>, Failure> {
-        let (settings, clock) = (loaded.settings.clone(), Clock::system());
-        let app = if makes_database {
-            App::open(settings, clock).await?
-        } else {
-            App::open_existing(settings, clock).await?
-        };
-        app.note_origins(loaded.shown());
-        // On SQLite there is nobody else to do it, and nothing to coordinate.
-        if !app.storage.is_postgres() {
-            app.migrate().await?;
-        }
-        app.refresh_settings().await?;
-        if arguments.utc {
-            app.show_times_in_utc();
-        }
-        Ok(app)
-    };
+    let open = async || open_app(&loaded, makes_database, arguments.utc).await;
     match arguments.command {
         Command::Serve(command) => {
             telemetry::set_level(&loaded.settings.log.level);
@@ -372,6 +355,30 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
             change: Some(change),
         } => change.run(&*open().await?, output).await,
     }
+}
+
+/// Opens the database, and makes a process of it and the settings.
+async fn open_app(
+    loaded: &config::Loaded,
+    makes_database: bool,
+    is_utc: bool,
+) -> Result<Arc<App>, Failure> {
+    let (settings, clock) = (loaded.settings.clone(), Clock::system());
+    let app = if makes_database {
+        App::open(settings, clock).await?
+    } else {
+        App::open_existing(settings, clock).await?
+    };
+    app.note_origins(loaded.shown());
+    // On SQLite there is nobody else to do it, and nothing to coordinate.
+    if !app.storage.is_postgres() {
+        app.migrate().await?;
+    }
+    app.refresh_settings().await?;
+    if is_utc {
+        app.show_times_in_utc();
+    }
+    Ok(app)
 }
 
 /// The process's variables; one that is no Unicode is none of ours.

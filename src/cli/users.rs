@@ -114,7 +114,7 @@ pub enum UsersCommand {
     },
     /// List what users are told, newest first, and the mails that told it
     Notices,
-    /// Show which mails a user gets, and change it: draft_ready, unapproved, sent, skipped, breaker_open, bounces_held
+    /// Show which mails a user gets, and change it: draft_ready, unapproved, sent, skipped, breaker_open, bounces_held, webhook_disabled, source_failing, backup_old
     Mails {
         #[arg(value_parser = parse_email)]
         email: EmailAddress,

@@ -203,16 +203,8 @@ impl WebhooksCommand {
                 to,
             } => {
                 let endpoint = endpoint.find(&app).await?;
-                let range = match (event, from) {
-                    (None, Some(from)) => {
-                        ReplayRange::Between(from, to.unwrap_or_else(|| app.now()))
-                    }
-                    (event, _) => ReplayRange::One(event.unwrap_or_default()),
-                };
-                let queued = app.replay_webhooks(&by, &endpoint, &range).await?;
-                output.print(&json!({ "queued": queued }), || {
-                    format!("{queued} events are queued; the process with the role deliver sends them.\n")
-                })?;
+                let stretch = from.map(|from| (from, to.unwrap_or_else(|| app.now())));
+                replay(&app, &endpoint, (event, stretch), output).await?;
             }
             Self::Edit { .. } => self.edit(&app, output).await?,
         }
@@ -288,6 +280,23 @@ impl EventsCommand {
         })?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Sends one event again, or those of a stretch of time.
+async fn replay(
+    app: &App,
+    endpoint: &WebhookEndpoint,
+    (event, stretch): (Option<String>, Option<(Timestamp, Timestamp)>),
+    output: Output,
+) -> Result<(), Failure> {
+    let range = match (event, stretch) {
+        (None, Some((from, to))) => ReplayRange::Between(from, to),
+        (event, _) => ReplayRange::One(event.unwrap_or_default()),
+    };
+    let queued = app.replay_webhooks(&Actor::cli(), endpoint, &range).await?;
+    output.print(&json!({ "queued": queued }), || {
+        format!("{queued} events are queued; the process with the role deliver sends them.\n")
+    })
 }
 
 async fn list(app: &App, output: Output) -> Result<(), Failure> {

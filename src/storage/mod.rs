@@ -3,7 +3,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. In reading order:
 //!
-//! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`, `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
+//! - Connections: this file (transactions, macros), `session`, `opening`, `migrating` with `page_versions`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`, `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
 //! - Catalogue: [`catalogue`], [`catalogue_import`] and [`catalogue_edit`] with `changes` and `catalogue_removal`, [`catalogue_list`], [`sources`] with [`proposals`], [`votes`], [`browsing`], [`bookmarks`].
 //! - Subscribers: [`subscribers`] with `history`, [`quotas`] and `transactional`, [`reminders`], [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`], [`growth`] with [`growth_figures`].
 //! - Digests: [`digests`] with [`drafts`] and [`approvals`], [`publishing`] with [`variants`] and [`corrections`], [`digest_results`] with [`roll_ups`].

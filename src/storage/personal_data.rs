@@ -252,12 +252,7 @@ impl Storage {
             "select email, requested_at from email_changes where subscriber_id = $1",
             subscriber
         )?;
-        let earlier: Vec<(String, i64)> = all!(
-            reader,
-            "select email_key, left_at from former_addresses where subscriber_id = $1 order by left_at desc, email_key limit $2",
-            subscriber,
-            ROWS
-        )?;
+        let earlier_addresses = earlier_addresses_of(&mut reader, subscriber).await?;
         let unsubscribe_reason: Option<(String, i64)> = optional!(
             reader,
             "select reason, given_at from unsubscribe_reasons where subscriber_id = $1",
@@ -296,13 +291,7 @@ impl Storage {
                 email,
                 requested_at: from_millis(at),
             }),
-            earlier_addresses: earlier
-                .into_iter()
-                .map(|(email, at)| EarlierAddress {
-                    email,
-                    left_at: from_millis(at),
-                })
-                .collect(),
+            earlier_addresses,
             unsubscribe_reason: unsubscribe_reason.map(|(reason, at)| GivenReason {
                 reason,
                 at: from_millis(at),
@@ -323,6 +312,23 @@ impl Storage {
             suppressions_removed,
         }))
     }
+}
+
+async fn earlier_addresses_of(
+    reader: &mut ReadConnection,
+    subscriber: i64,
+) -> Result<Vec<EarlierAddress>, StorageError> {
+    let rows: Vec<(String, i64)> = all!(
+        reader,
+        "select email_key, left_at from former_addresses where subscriber_id = $1 order by left_at desc, email_key limit $2",
+        subscriber,
+        ROWS
+    )?;
+    let earlier = |(email, at)| EarlierAddress {
+        email,
+        left_at: from_millis(at),
+    };
+    Ok(rows.into_iter().map(earlier).collect())
 }
 
 async fn votes_of(reader: &mut ReadConnection, subscriber: i64) -> Result<Vec<Vote>, StorageError> {

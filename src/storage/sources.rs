@@ -2,6 +2,7 @@
 
 use super::Storage;
 use super::StorageError;
+use super::Tx;
 use super::audit_log::ChangeSubject;
 use super::events;
 use super::ids;
@@ -160,14 +161,7 @@ impl Storage {
             return Ok(None);
         }
         let detail = serde_json::json!({ "kind": draft.kind, "mode": draft.mode });
-        self.author(actor)
-            .note(
-                &mut tx,
-                AuditAction::SourceAdded,
-                Some(ChangeSubject::Source(id)),
-                &detail,
-                now,
-            )
+        self.note_source(&mut tx, actor, id, (AuditAction::SourceAdded, &detail), now)
             .await?;
         tx.commit().await?;
         Ok(Some(id))
@@ -200,18 +194,31 @@ impl Storage {
         )?;
         if changed > 0 {
             let detail = serde_json::json!({ "kind": draft.kind, "mode": draft.mode });
-            self.author(actor)
-                .note(
-                    &mut tx,
-                    AuditAction::SourceChanged,
-                    Some(ChangeSubject::Source(id)),
-                    &detail,
-                    now,
-                )
-                .await?;
+            self.note_source(
+                &mut tx,
+                actor,
+                id,
+                (AuditAction::SourceChanged, &detail),
+                now,
+            )
+            .await?;
         }
         tx.commit().await?;
         Ok(changed > 0)
+    }
+
+    async fn note_source(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        id: i64,
+        (what, detail): (AuditAction, &serde_json::Value),
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let subject = Some(ChangeSubject::Source(id));
+        self.author(actor)
+            .note(tx, what, subject, detail, now)
+            .await
     }
 
     /// Removes a source with its proposals; what was accepted stays in the catalogue.
@@ -225,15 +232,14 @@ impl Storage {
         let removed = execute!(tx, "delete from sources where id = $1", id)?;
         if removed > 0 {
             let detail = serde_json::json!({});
-            self.author(actor)
-                .note(
-                    &mut tx,
-                    AuditAction::SourceRemoved,
-                    Some(ChangeSubject::Source(id)),
-                    &detail,
-                    now,
-                )
-                .await?;
+            self.note_source(
+                &mut tx,
+                actor,
+                id,
+                (AuditAction::SourceRemoved, &detail),
+                now,
+            )
+            .await?;
         }
         tx.commit().await?;
         Ok(removed > 0)
@@ -269,8 +275,7 @@ impl Storage {
                 false => AuditAction::SourceResumed,
             };
             let detail = serde_json::json!({});
-            self.author(actor)
-                .note(&mut tx, what, Some(ChangeSubject::Source(id)), &detail, now)
+            self.note_source(&mut tx, actor, id, (what, &detail), now)
                 .await?;
         }
         tx.commit().await?;

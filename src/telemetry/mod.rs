@@ -117,6 +117,11 @@ fn describe() {
         metrics::counter!("verdicts_webhook_requests_total", "result" => result).increment(0);
     }
     metrics::describe_counter!("verdicts_requests_total", "HTTP requests by status class");
+    describe_sending();
+}
+
+/// Gauges of mail that does not go out.
+fn describe_sending() {
     metrics::describe_gauge!(
         "verdicts_sending_stalled_seconds",
         "How long mail that is due does not go out; 0: it goes out, or none is due"

@@ -237,7 +237,7 @@ impl App {
         Ok(self.storage.observation(MADE).await?.map(|(_, at)| at))
     }
 
-    /// How old the last backup is; and after a restoration, that its gap is not accepted.
+    /// Age of the last backup; and after a restoration, that its gap is not accepted.
     pub(super) async fn examine_backup(&self) -> Vec<CheckResult> {
         let mut found = Vec::new();
         match self.storage.gap().await {

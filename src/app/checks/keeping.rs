@@ -25,7 +25,7 @@ const TICK_MAX: Duration = Duration::from_secs(20);
 /// Time after which a run that did not come to its end is worth a word.
 const LATE: TimeDelta = TimeDelta::days(3);
 
-/// What is deleted in steps.
+/// Rows that are deleted in steps.
 #[derive(Debug, Clone, Copy)]
 enum GrowingTable {
     Networks,

@@ -22,7 +22,7 @@ const REDIRECTS_MAX: usize = 3;
 /// Characters of a server's answer that a reason quotes.
 const QUOTED_MAX: usize = 120;
 
-/// What is known of the last answer.
+/// Validators of the last answer (RFC 9110, 8.8).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Validators {
     pub(super) etag: Option<String>,

@@ -212,7 +212,7 @@ impl App {
         Ok((report, look))
     }
 
-    /// What to know of a whole document that is no longer as it was; `None`: it says nothing about that.
+    /// Remark on a whole document that is no longer as it was; `None`: it says nothing about that.
     async fn note_of(
         &self,
         source: &ContentSource,

@@ -145,7 +145,7 @@ fn identity(entry: &FoundEntry) -> String {
 }
 
 impl App {
-    /// What a source holds as it is to be stored. An entry that cannot be judged never stops the others.
+    /// Judges all entries of a source as they are to be stored. An entry that cannot be judged never stops the others.
     pub(super) async fn proposals_of(
         &self,
         entries: Vec<FoundEntry>,

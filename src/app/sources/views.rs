@@ -85,7 +85,7 @@ pub struct ProposalView {
     pub comparisons: Vec<FoundComparison>,
 }
 
-/// What a source holds, before it is saved.
+/// Content of a source, before it is saved.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct TestPullView {
     /// Entries.

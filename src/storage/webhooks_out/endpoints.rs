@@ -156,17 +156,14 @@ impl Storage {
             id
         )?;
         write_patterns(&mut tx, id, &draft.kinds).await?;
-        self.note_endpoint(
-            &mut tx,
+        self.finish_endpoint_change(
+            tx,
             actor,
             id,
-            AuditAction::WebhookChanged,
-            &detail_of(draft),
+            (AuditAction::WebhookChanged, &detail_of(draft)),
             now,
         )
-        .await?;
-        tx.commit().await?;
-        Ok(true)
+        .await
     }
 
     /// Gives an endpoint another secret; the one of before signs too until `until`.
@@ -192,17 +189,8 @@ impl Storage {
             return Ok(false);
         }
         let detail = serde_json::json!({});
-        self.note_endpoint(
-            &mut tx,
-            actor,
-            id,
-            AuditAction::WebhookRotated,
-            &detail,
-            now,
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(true)
+        self.finish_endpoint_change(tx, actor, id, (AuditAction::WebhookRotated, &detail), now)
+            .await
     }
 
     /// Disables an endpoint and tells the others; `false` if it is disabled already.
@@ -231,17 +219,8 @@ impl Storage {
         let data = serde_json::json!({ "endpoint": name, "reason": why });
         events::record(&mut tx, EventKind::WebhookDisabled, None, &data, now).await?;
         let detail = serde_json::json!({ "reason": why });
-        self.note_endpoint(
-            &mut tx,
-            actor,
-            id,
-            AuditAction::WebhookDisabled,
-            &detail,
-            now,
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(true)
+        self.finish_endpoint_change(tx, actor, id, (AuditAction::WebhookDisabled, &detail), now)
+            .await
     }
 
     /// Enables an endpoint again: what waited goes on; `false` if it is enabled already.
@@ -262,17 +241,8 @@ impl Storage {
             return Ok(false);
         }
         let detail = serde_json::json!({});
-        self.note_endpoint(
-            &mut tx,
-            actor,
-            id,
-            AuditAction::WebhookEnabled,
-            &detail,
-            now,
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(true)
+        self.finish_endpoint_change(tx, actor, id, (AuditAction::WebhookEnabled, &detail), now)
+            .await
     }
 
     /// Removes an endpoint with its log; `false` if there is none such. In steps, for the log of a month may be long; from the first on it
@@ -386,6 +356,21 @@ impl Storage {
             process
         )?;
         Ok(tx.commit().await?)
+    }
+
+    /// Notes a change of an endpoint and commits it.
+    async fn finish_endpoint_change(
+        &self,
+        mut tx: Tx,
+        actor: &Actor,
+        id: i64,
+        (what, detail): (AuditAction, &serde_json::Value),
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.note_endpoint(&mut tx, actor, id, what, detail, now)
+            .await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Writes the row of the audit log about an endpoint.

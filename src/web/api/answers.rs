@@ -69,6 +69,23 @@ impl<T: Serialize> AnswerPage<T> {
         }
     }
 
+    /// The first `limit` of what was found, one more of which says that there is another page. `place`: the name of the place behind an
+    /// entry; `row`: how it is shown.
+    pub fn cut<F>(
+        mut found: Vec<F>,
+        limit: usize,
+        place: impl FnOnce(&F) -> String,
+        row: impl FnMut(F) -> T,
+    ) -> Self {
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        Self {
+            next: found.last().filter(|_| has_more).map(place),
+            rows: found.into_iter().map(row).collect(),
+            count: None,
+        }
+    }
+
     /// The answer to a request for `uri`.
     pub fn answer(self, uri: &Uri) -> Response {
         let next = self.next.map(|place| URL_SAFE_NO_PAD.encode(place));

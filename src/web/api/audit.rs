@@ -115,20 +115,17 @@ async fn list(
         // Something that the log does not know is in none of its rows.
         return Ok(Page::<AuditRowShape>::whole(Vec::new()).answer(&uri));
     };
-    let mut entries = web
+    let entries = web
         .app
         .audit_log(&request, before, limit as i64 + 1)
         .await?;
-    let has_more = entries.len() > limit;
-    entries.truncate(limit);
-    let last = entries.last().filter(|_| has_more);
-    let next = last.map(|last| web.app.audit_name(last.row.id));
-    Ok(Page {
-        rows: entries.iter().map(AuditRowShape::from).collect(),
-        next,
-        count: None,
-    }
-    .answer(&uri))
+    let page = Page::cut(
+        entries,
+        limit,
+        |last| web.app.audit_name(last.row.id),
+        |entry| AuditRowShape::from(&entry),
+    );
+    Ok(page.answer(&uri))
 }
 
 /// The request; `None` where it names something that no row can have.

@@ -1,7 +1,9 @@
 //! What is done with a digest: looked at, tested, approved, sent and stopped.
 
+use axum::extract::FromRequestParts;
 use axum::extract::State;
 use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Deserialize;
@@ -28,8 +30,10 @@ use crate::app::issue::approving::ApprovalOrder;
 use crate::app::issue::digests::DigestStatus;
 use crate::app::issue::preflight::Preflight;
 use crate::app::issue::sending::SendOrder;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::api_token::Scope;
+use crate::domain::slot::Slot;
 
 /// Operations of this file.
 pub fn operations() -> Vec<Operation> {
@@ -234,40 +238,52 @@ async fn test(
     jobs::started(&web, job).await
 }
 
+/// A digest that exists, and who acts on it: a request without a query.
+struct DigestAct {
+    actor: Actor,
+    slot: Slot,
+}
+
+impl FromRequestParts<Web> for DigestAct {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let Caller(bearer) = Caller::from_request_parts(parts, web).await?;
+        let PathSegment(name) = PathSegment::from_request_parts(parts, web).await?;
+        let Query(NoParameters {}) = Query::from_request_parts(parts, web).await?;
+        Ok(Self {
+            actor: bearer.actor(),
+            slot: known(web, &name).await?.slot,
+        })
+    }
+}
+
 fn moved(status: &DigestStatus) -> Result<Response, Problem> {
     answers::ok(&DigestShape::from(&status.digest))
 }
 
 async fn approve(
     State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(name): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
+    act: DigestAct,
     Body(body): Body<ApproveBody>,
 ) -> Result<Response, Problem> {
-    let digest = known(&web, &name).await?;
     let order = ApprovalOrder {
         revision: Some(body.revision),
         overrides: None,
     };
-    let actor = bearer.actor();
     moved(
         &web.app
-            .approve_revision(&actor, digest.slot, &order)
+            .approve_revision(&act.actor, act.slot, &order)
             .await?,
     )
 }
 
 async fn send_back(
     State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(name): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
+    act: DigestAct,
     Body(body): Body<NoteBody>,
 ) -> Result<Response, Problem> {
-    let digest = known(&web, &name).await?;
-    let actor = bearer.actor();
-    moved(&web.app.send_back(&actor, digest.slot, &body.note).await?)
+    moved(&web.app.send_back(&act.actor, act.slot, &body.note).await?)
 }
 
 async fn publish(
@@ -294,53 +310,24 @@ async fn publish(
     moved(&web.app.status(slot).await?)
 }
 
-async fn withdraw(
-    State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(name): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let digest = known(&web, &name).await?;
+async fn withdraw(State(web): State<Web>, act: DigestAct) -> Result<Response, Problem> {
+    moved(&web.app.withdraw_digest(&act.actor, act.slot).await?)
+}
+
+async fn pause(State(web): State<Web>, act: DigestAct) -> Result<Response, Problem> {
+    moved(&web.app.pause_digest(&act.actor, act.slot).await?)
+}
+
+async fn resume(State(web): State<Web>, act: DigestAct) -> Result<Response, Problem> {
     moved(
         &web.app
-            .withdraw_digest(&bearer.actor(), digest.slot)
+            .resume_digest(&act.actor, act.slot, Preflight::Heeded)
             .await?,
     )
 }
 
-async fn pause(
-    State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(name): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let digest = known(&web, &name).await?;
-    moved(&web.app.pause_digest(&bearer.actor(), digest.slot).await?)
-}
-
-async fn resume(
-    State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(name): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let digest = known(&web, &name).await?;
-    let actor = bearer.actor();
-    moved(
-        &web.app
-            .resume_digest(&actor, digest.slot, Preflight::Heeded)
-            .await?,
-    )
-}
-
-async fn cancel(
-    State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(name): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let digest = known(&web, &name).await?;
-    moved(&web.app.cancel_digest(&bearer.actor(), digest.slot).await?)
+async fn cancel(State(web): State<Web>, act: DigestAct) -> Result<Response, Problem> {
+    moved(&web.app.cancel_digest(&act.actor, act.slot).await?)
 }
 
 async fn skip(

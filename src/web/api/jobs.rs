@@ -152,23 +152,14 @@ async fn list(
         Some(name) => Some(web.app.job_id(&name).ok_or_else(answers::no_place)?),
         None => None,
     };
-    let mut jobs = web.app.jobs(before, limit as i64 + 1).await?;
-    let has_more = jobs.len() > limit;
-    jobs.truncate(limit);
-    let next = jobs
-        .last()
-        .filter(|_| has_more)
-        .map(|job| web.app.job_name(job.id));
-    let rows = jobs
-        .into_iter()
-        .map(|job| JobShape::new(&web, job))
-        .collect();
-    Ok(Page {
-        rows,
-        next,
-        count: None,
-    }
-    .answer(&uri))
+    let jobs = web.app.jobs(before, limit as i64 + 1).await?;
+    let page = Page::cut(
+        jobs,
+        limit,
+        |last| web.app.job_name(last.id),
+        |job| JobShape::new(&web, job),
+    );
+    Ok(page.answer(&uri))
 }
 
 async fn show(

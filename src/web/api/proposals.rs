@@ -211,23 +211,14 @@ async fn list(
         before,
     };
     let limit = answers::limit(asked.limit);
-    let mut found = web.app.storage.proposals(filter, limit as i64 + 1).await?;
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let next = found
-        .last()
-        .filter(|_| has_more)
-        .map(|last| web.app.proposal_name(last.id));
-    let rows = found
-        .iter()
-        .map(|proposal| ProposalItem::listed(&web, proposal))
-        .collect();
-    Ok(Page {
-        rows,
-        next,
-        count: None,
-    }
-    .answer(&uri))
+    let found = web.app.storage.proposals(filter, limit as i64 + 1).await?;
+    let page = Page::cut(
+        found,
+        limit,
+        |last| web.app.proposal_name(last.id),
+        |proposal| ProposalItem::listed(&web, &proposal),
+    );
+    Ok(page.answer(&uri))
 }
 
 /// The answer that shows a proposal as it is now.

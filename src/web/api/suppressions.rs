@@ -138,21 +138,18 @@ async fn list(
         None => None,
     };
     let limit = answers::limit(asked.limit);
-    let mut entries = web
+    let entries = web
         .app
         .storage
         .suppressions(place, limit as i64 + 1)
         .await?;
-    let has_more = entries.len() > limit;
-    entries.truncate(limit);
-    let last = entries.last().filter(|_| has_more);
-    let next = last.map(|last| format!("{}.{}", last.since.timestamp_millis(), last.hash));
-    Ok(Page {
-        rows: entries.into_iter().map(SuppressionShape::from).collect(),
-        next,
-        count: None,
-    }
-    .answer(&uri))
+    let page = Page::cut(
+        entries,
+        limit,
+        |last| format!("{}.{}", last.since.timestamp_millis(), last.hash),
+        SuppressionShape::from,
+    );
+    Ok(page.answer(&uri))
 }
 
 async fn add(

@@ -83,30 +83,22 @@ async fn list(
     };
     let since = asked.since.as_deref().and_then(patterns::timestamp);
     let limit = answers::limit(asked.limit);
-    let mut votes = web
+    let votes = web
         .app
         .storage
         .votes_since(since, after.as_ref(), limit as i64 + 1)
         .await?;
-    let has_more = votes.len() > limit;
-    votes.truncate(limit);
     let name = |vote: &CastVote| web.app.subscriber_name(vote.place.subscriber);
-    let last = votes.last().filter(|_| has_more);
-    let next = last.map(|last| {
+    let place = |last: &CastVote| {
         let at = last.place.at.timestamp_millis();
         format!("{at}.{}.{}", name(last), last.place.tool)
-    });
+    };
     let shows_readers = bearer.may(Scope::SubscribersRead);
-    let entry = |vote: &CastVote| CastVoteEntry {
+    let entry = |vote: CastVote| CastVoteEntry {
         at: vote.place.at,
         tool: vote.place.tool.clone(),
         verdict: vote.verdict.to_string(),
-        subscriber: shows_readers.then(|| name(vote)),
+        subscriber: shows_readers.then(|| name(&vote)),
     };
-    Ok(Page {
-        rows: votes.iter().map(entry).collect(),
-        next,
-        count: None,
-    }
-    .answer(&uri))
+    Ok(Page::cut(votes, limit, place, entry).answer(&uri))
 }

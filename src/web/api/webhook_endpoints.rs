@@ -1,8 +1,10 @@
 //! Webhook endpoints: addresses that are told what happened, and the log of what was sent to them.
 
+use axum::extract::FromRequestParts;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::Uri;
+use axum::http::request::Parts;
 use axum::response::Response;
 
 use super::super::Web;
@@ -16,7 +18,6 @@ use super::extract::Body;
 use super::extract::NoParameters;
 use super::extract::Patch;
 use super::extract::Query;
-
 use super::idempotency::KeptInstead;
 use super::operation::Need;
 use super::operation::Operation;
@@ -38,6 +39,7 @@ use crate::app::FailureKind;
 use crate::app::webhooks_out::ReplayRange;
 use crate::app::webhooks_out::TypedEndpoint;
 use crate::app::webhooks_out::views::WebhookAttemptView;
+use crate::domain::actor::Actor;
 use crate::domain::api_token::Scope;
 use crate::domain::secret::Secret;
 use crate::domain::webhook_endpoint::WebhookDeliveryState;
@@ -113,6 +115,26 @@ async fn known(web: &Web, id: &str) -> Result<Kept, Problem> {
     match web.app.webhook_endpoint_by_id(id).await? {
         Some(endpoint) => Ok(endpoint),
         None => Err(Failure::not_found(format!("There is no webhook endpoint {id}.")).into()),
+    }
+}
+
+/// An endpoint that exists, and who acts on it: a request without a query.
+struct EndpointAct {
+    actor: Actor,
+    endpoint: Kept,
+}
+
+impl FromRequestParts<Web> for EndpointAct {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let Caller(bearer) = Caller::from_request_parts(parts, web).await?;
+        let PathSegment(id) = PathSegment::from_request_parts(parts, web).await?;
+        let Query(NoParameters {}) = Query::from_request_parts(parts, web).await?;
+        Ok(Self {
+            actor: bearer.actor(),
+            endpoint: known(web, &id).await?,
+        })
     }
 }
 
@@ -221,27 +243,15 @@ async fn change(
     shown(&web, &known(&web, &id).await?)
 }
 
-async fn remove(
-    State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(id): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let endpoint = known(&web, &id).await?;
+async fn remove(State(web): State<Web>, act: EndpointAct) -> Result<Response, Problem> {
     web.app
-        .remove_webhook_endpoint(&bearer.actor(), &endpoint)
+        .remove_webhook_endpoint(&act.actor, &act.endpoint)
         .await?;
     Ok(answers::nothing())
 }
 
-async fn test(
-    State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(id): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let endpoint = known(&web, &id).await?;
-    let attempt = web.app.test_webhook(&bearer.actor(), &endpoint).await?;
+async fn test(State(web): State<Web>, act: EndpointAct) -> Result<Response, Problem> {
+    let attempt = web.app.test_webhook(&act.actor, &act.endpoint).await?;
     let event = attempt.event.clone();
     let view = WebhookAttemptView::from(attempt);
     answers::ok(&WebhookTest {
@@ -251,31 +261,20 @@ async fn test(
     })
 }
 
-async fn rotate(
-    State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(id): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let endpoint = known(&web, &id).await?;
+async fn rotate(State(web): State<Web>, act: EndpointAct) -> Result<Response, Problem> {
     let made = web
         .app
-        .rotate_webhook_secret(&bearer.actor(), &endpoint)
+        .rotate_webhook_secret(&act.actor, &act.endpoint)
         .await?;
     with_secret(&web, StatusCode::OK, &made)
 }
 
-async fn enable(
-    State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(id): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
-) -> Result<Response, Problem> {
-    let endpoint = known(&web, &id).await?;
+async fn enable(State(web): State<Web>, act: EndpointAct) -> Result<Response, Problem> {
     web.app
-        .enable_webhook_endpoint(&bearer.actor(), &endpoint)
+        .enable_webhook_endpoint(&act.actor, &act.endpoint)
         .await?;
-    shown(&web, &known(&web, &id).await?)
+    let enabled = web.app.storage.webhook_endpoint(act.endpoint.id).await?;
+    shown(&web, &enabled.ok_or_else(Problem::not_found)?)
 }
 
 async fn deliveries(
@@ -336,12 +335,9 @@ async fn delivery(
 
 async fn replay(
     State(web): State<Web>,
-    Caller(bearer): Caller,
-    PathSegment(id): PathSegment,
-    Query(NoParameters {}): Query<NoParameters>,
+    act: EndpointAct,
     Body(asked): Body<ReplayRequest>,
 ) -> Result<Response, Problem> {
-    let endpoint = known(&web, &id).await?;
     let time = |text: Option<&str>| text.and_then(patterns::timestamp);
     let range = match (
         asked.event,
@@ -358,7 +354,7 @@ async fn replay(
     };
     let queued = web
         .app
-        .replay_webhooks(&bearer.actor(), &endpoint, &range)
+        .replay_webhooks(&act.actor, &act.endpoint, &range)
         .await?;
     let queued = i64::try_from(queued).unwrap_or(i64::MAX);
     answers::json(StatusCode::ACCEPTED, &Replayed { queued })

@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 /// Answer to a request.
 #[derive(Debug, Clone)]
@@ -20,6 +21,17 @@ pub enum HookAnswer {
     Silence,
     /// The line is reset.
     Reset,
+    /// 204, once the test gives a permit.
+    Held(Arc<Semaphore>),
+}
+
+/// A request that waits for its answer. It ends before the answer goes out: the next request may come at once.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 /// An answer without a body.
@@ -97,8 +109,7 @@ impl HookSink {
                 let (under_way, at_once) = (under_way.clone(), at_once.clone());
                 tokio::spawn(async move {
                     at_once.fetch_max(under_way.fetch_add(1, SeqCst) + 1, SeqCst);
-                    let _ = serve(line, &received, &script).await;
-                    under_way.fetch_sub(1, SeqCst);
+                    let _ = serve(line, UnderWay(under_way), &received, &script).await;
                 });
             }
         });
@@ -134,6 +145,7 @@ impl HookSink {
 
 async fn serve(
     mut line: TcpStream,
+    under_way: UnderWay,
     received: &Mutex<Vec<Hooked>>,
     script: &Mutex<Arc<HookScript>>,
 ) -> std::io::Result<()> {
@@ -172,8 +184,17 @@ async fn serve(
         received.push(hooked);
         answer
     };
+    let answer = match answer {
+        HookAnswer::Held(gate) => {
+            gate.acquire().await.expect("open").forget();
+            status(204)
+        }
+        answer => answer,
+    };
     match answer {
+        HookAnswer::Held(_) => Ok(()),
         HookAnswer::Status(code, lines, body) => {
+            drop(under_way);
             let head = format!(
                 "HTTP/1.1 {code} X\r\ncontent-length: {}\r\nconnection: close\r\n{lines}\r\n",
                 body.len()

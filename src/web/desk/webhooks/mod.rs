@@ -21,6 +21,7 @@ use crate::domain::Timestamp;
 use crate::domain::to_millis;
 use crate::domain::user::AccessLevel;
 use crate::domain::user::Area;
+use crate::domain::webhook_endpoint::WebhookEndpoint;
 use crate::render::desk;
 use crate::render::desk::EndpointAttemptLine;
 use crate::render::desk::EndpointEventView;
@@ -151,18 +152,28 @@ async fn add(
     }
 }
 
+/// The endpoint that the path names.
+struct NamedEndpoint(WebhookEndpoint);
+
+impl FromRequestParts<Web> for NamedEndpoint {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let PathSegment(name) = PathSegment::from_request_parts(parts, web).await?;
+        Ok(Self(web.app.webhook_endpoint(&name).await?))
+    }
+}
+
 async fn show(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
     asked: Result<Query<LogQuery>, QueryRejection>,
 ) -> Page {
-    let endpoint = web.app.webhook_endpoint(&name).await?;
     let typed = TypedEndpoint::from(&endpoint.draft);
     let page = ShownEndpoint {
         asked: asked.map(|Query(asked)| asked).unwrap_or_default(),
-        form: form(path(&web, &endpoint), "Save", typed, None),
-        range: (String::new(), String::new(), None),
+        ..ShownEndpoint::with(form(path(&web, &endpoint), "Save", typed, None))
     };
     Ok(Html(endpoint_page(&web, &who, &endpoint, page).await?))
 }
@@ -170,10 +181,10 @@ async fn show(
 async fn change(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
     FormFields(asked): FormFields<EndpointFields>,
 ) -> Result<Response, Problem> {
-    let (endpoint, typed) = (web.app.webhook_endpoint(&name).await?, asked.typed());
+    let typed = asked.typed();
     let by = web.app.actor_of(&who);
     let here = path(&web, &endpoint);
     match web
@@ -183,11 +194,7 @@ async fn change(
     {
         Ok(_) => answers::done(&web, &who, "The endpoint is changed.", &here).await,
         Err(failure) => {
-            let page = ShownEndpoint {
-                asked: LogQuery::default(),
-                form: form(here, "Save", typed, Some(fault(failure)?)),
-                range: (String::new(), String::new(), None),
-            };
+            let page = ShownEndpoint::with(form(here, "Save", typed, Some(fault(failure)?)));
             Ok(answers::refused(
                 endpoint_page(&web, &who, &endpoint, page).await?,
             ))
@@ -198,9 +205,8 @@ async fn change(
 async fn look_at_rotation(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
 ) -> Page {
-    let endpoint = web.app.webhook_endpoint(&name).await?;
     let sentence = "The secret of before signs beside it for 24 hours, so that nothing is lost while the endpoint changes over.";
     question(
         &web,
@@ -213,9 +219,8 @@ async fn look_at_rotation(
 async fn look_at_removal(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
 ) -> Page {
-    let endpoint = web.app.webhook_endpoint(&name).await?;
     let sentence = "It gets nothing more, and the log of what was sent to it goes with it.";
     question(
         &web,
@@ -228,9 +233,8 @@ async fn look_at_removal(
 async fn rotate(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
 ) -> Result<Response, Problem> {
-    let endpoint = web.app.webhook_endpoint(&name).await?;
     let made = web
         .app
         .rotate_webhook_secret(&web.app.actor_of(&who), &endpoint)
@@ -241,9 +245,8 @@ async fn rotate(
 async fn remove(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
 ) -> Result<Response, Problem> {
-    let endpoint = web.app.webhook_endpoint(&name).await?;
     web.app
         .remove_webhook_endpoint(&web.app.actor_of(&who), &endpoint)
         .await?;
@@ -253,9 +256,8 @@ async fn remove(
 async fn test(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
 ) -> Result<Response, Problem> {
-    let endpoint = web.app.webhook_endpoint(&name).await?;
     let attempt = web
         .app
         .test_webhook(&web.app.actor_of(&who), &endpoint)
@@ -272,9 +274,8 @@ async fn test(
 async fn enable(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
 ) -> Result<Response, Problem> {
-    let endpoint = web.app.webhook_endpoint(&name).await?;
     web.app
         .enable_webhook_endpoint(&web.app.actor_of(&who), &endpoint)
         .await?;
@@ -285,9 +286,8 @@ async fn enable(
 async fn disable(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
 ) -> Result<Response, Problem> {
-    let endpoint = web.app.webhook_endpoint(&name).await?;
     web.app
         .disable_webhook_endpoint(&web.app.actor_of(&who), &endpoint)
         .await?;
@@ -303,10 +303,9 @@ async fn disable(
 async fn replay(
     State(web): State<Web>,
     Me(who): Me,
-    PathSegment(name): PathSegment,
+    NamedEndpoint(endpoint): NamedEndpoint,
     FormFields(asked): FormFields<RangeFields>,
 ) -> Result<Response, Problem> {
-    let endpoint = web.app.webhook_endpoint(&name).await?;
     let read = |text: &str| -> Option<Timestamp> { text.trim().parse().ok().map(to_millis) };
     let to = match asked.to.trim() {
         "" => Some(web.app.now()),
@@ -332,9 +331,8 @@ async fn replay(
         Err(words) => {
             let typed = TypedEndpoint::from(&endpoint.draft);
             let page = ShownEndpoint {
-                asked: LogQuery::default(),
-                form: form(here, "Save", typed, None),
                 range: (asked.from, asked.to, Some(words)),
+                ..ShownEndpoint::with(form(here, "Save", typed, None))
             };
             Ok(answers::refused(
                 endpoint_page(&web, &who, &endpoint, page).await?,

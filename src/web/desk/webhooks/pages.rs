@@ -114,11 +114,24 @@ pub(super) fn secret_page(
     Ok(Html(page).into_response())
 }
 
-/// What a page of an endpoint shows beside what is stored.
+/// Content of an endpoint's page beside what is stored.
 pub(super) struct ShownEndpoint {
+    /// Part of the log.
     pub asked: LogQuery,
     pub form: EndpointForm,
+    /// Stretch of time to send again, as it was typed, and what is wrong with it.
     pub range: (String, String, Option<String>),
+}
+
+impl ShownEndpoint {
+    /// The whole log, that form, and no stretch of time.
+    pub fn with(form: EndpointForm) -> Self {
+        Self {
+            asked: LogQuery::default(),
+            form,
+            range: (String::new(), String::new(), None),
+        }
+    }
 }
 
 pub(super) async fn endpoint_page(
