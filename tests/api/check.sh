@@ -72,6 +72,7 @@ judge() {
         # In a folder of its own, for it keeps notes where it stands.
         (
             cd "$dir/$name"
+            export PYTHONPATH=$here SCHEMATHESIS_HOOKS=fresh_keys PYTHONDONTWRITEBYTECODE=1
             "$tools/venv/bin/st" --config-file "$here/schemathesis.toml" run "http://127.0.0.1:$port/api/v1/openapi.json" \
                 -H "Authorization: Bearer $(cat "$token")" --phases examples,coverage,fuzzing,stateful --mode all \
                 --max-examples 50 --max-time "$seconds" --generation-deterministic --workers 1 --no-color

@@ -211,7 +211,8 @@ fn raw_schema(media_type: &str, shape: &Shape) -> Value {
             },
         }),
         "application/json" => json!({ "schema": reference(shape) }),
-        _ => json!({ "schema": { "type": "string" } }),
+        // Bytes of a text are no JSON string: whatever comes is of the type (OpenAPI 3.1, 4.8.14.2).
+        _ => json!({}),
     }
 }
 
